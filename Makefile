@@ -1,0 +1,55 @@
+# Everything is set up on first use, in .venv, from the locked versions in requirements/.
+#
+#   make run     the daemon, on config.toml
+#   make test    the tests
+#   make check   format, lint, types, import contracts, tests
+#
+# uv is used when it is there and is not required. PYTHON=python3.13 picks an
+# interpreter, VENV=.venv-3.13 the place for its packages.
+
+VENV ?= .venv
+BIN  := $(VENV)/bin
+
+.PHONY: run test check format lock clean help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: $(VENV)/.run-ready
+	@$(BIN)/trio-finger --config config.toml
+
+test: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/flake8 trio_finger tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(ARGS)
+
+format: $(VENV)/.dev-ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Newer versions of what we depend on: needs uv, changes requirements/.
+lock:
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --quiet pyproject.toml -o requirements/run.txt
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --quiet pyproject.toml --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@PYTHON='$(PYTHON)' sh scripts/make-venv $(VENV)
+
+$(VENV)/.run-ready: $(BIN)/python requirements/run.txt pyproject.toml
+	@sh scripts/install $(VENV) requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev-ready: $(BIN)/python requirements/dev.txt pyproject.toml
+	@sh scripts/install $(VENV) requirements/dev.txt
+	@touch $@ $(VENV)/.run-ready
