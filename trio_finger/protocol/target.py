@@ -1,0 +1,86 @@
+"""What people ask of the finger client: ``[user][@host[:port]]`` and ``finger://`` addresses."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
+
+from trio_finger.protocol.address import AddressError, parse_address
+from trio_finger.protocol.finger import FINGER_PORT, Query, format_query, parse_query
+
+_SCHEME = "finger://"
+
+
+class TargetError(ValueError):
+    """A target that cannot be asked; ``str()`` of it says what would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A question and the server to ask.
+
+    Attributes:
+      query: what to send.
+      host: the server's name or address.
+      port: its port.
+    """
+
+    query: Query
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}"
+
+
+def parse_target(text: str) -> Target:
+    """Parse ``user@host``, ``user``, ``@host``, ``user@far@near:7079``, ``finger://host/user``.
+
+    Without a host it is this machine, as for every finger client (RFC 1288, 2.3).
+
+    Raises:
+      TargetError: *text* is something else.
+    """
+    try:
+        target = _parse_address(text) if text.startswith(_SCHEME) else _parse_words(text)
+        format_query(target.query)
+    except ValueError as error:
+        raise TargetError(f"{text!r} cannot be asked: {error}") from None
+    return target
+
+
+def verbose(target: Target) -> Target:
+    """Return *target* with the long answer asked for."""
+    return replace(target, query=replace(target.query, verbose=True))
+
+
+def _parse_words(text: str) -> Target:
+    local, at, near = text.rpartition("@")
+    if not at:
+        local, near = text, "localhost"
+    return Target(_parse_question(local), *_parse_host(near))
+
+
+def _parse_address(text: str) -> Target:
+    """Parse ``finger://[user@]host[:port][/request]``."""
+    address = urlsplit(text)
+    user, _, near = address.netloc.rpartition("@")
+    request = unquote(address.path.removeprefix("/"), errors="strict")
+    if user and request:
+        raise ValueError("it names a user twice")
+    return Target(_parse_question(unquote(user) or request), *_parse_host(near))
+
+
+def _parse_question(text: str) -> Query:
+    if "\r" in text or "\n" in text:
+        raise ValueError("it holds the end of a line")
+    return parse_query(text.encode("utf-8", "surrogateescape"))
+
+
+def _parse_host(text: str) -> tuple[str, int]:
+    if not text:
+        raise ValueError("the host is missing")
+    try:
+        with_port = text if text.rpartition("]")[2].count(":") else f"{text}:{FINGER_PORT}"
+        address = parse_address(with_port)
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+    return address.host, address.port or FINGER_PORT

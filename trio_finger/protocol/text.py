@@ -1,0 +1,114 @@
+"""What a name and a status may be: decoded once, cleaned once, on the way in.
+
+Every door takes bytes from strangers. They become text here, and what comes out
+is safe to keep and to show anywhere: a door only escapes for its own syntax.
+"""
+
+import unicodedata
+
+MAX_NAME = 64  # characters
+MAX_STATUS = 1024  # bytes of UTF-8
+
+# Characters that some door needs for itself: ``user@host``, ``/W`` and paths,
+# ``name: status``, ``!finger name``, ``name,name``.
+_RESERVED_IN_NAMES = "@/:!,"
+
+# Control characters, format characters (bidi overrides, zero-width joiners, tags),
+# surrogates, line and paragraph separators: they move the cursor, hide or reorder
+# what stands beside them, or break a line in two.
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class TextError(ValueError):
+    """A name or a status that cannot be one; ``str()`` of it is fit to show."""
+
+
+def decode(data: bytes) -> str:
+    """Decode *data* as UTF-8.
+
+    Raises:
+      TextError: it is not UTF-8. Guessing another encoding would keep text that
+        its writer never wrote.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise TextError("not UTF-8 text") from None
+
+
+def is_safe(character: str) -> bool:
+    """Whether *character* may be shown anywhere: a terminal, a page, XML."""
+    if character == "\t":
+        return True
+    # Noncharacters (U+FFFE and its like) have no category of their own, and XML
+    # cannot hold them.
+    codepoint = ord(character)
+    noncharacter = codepoint & 0xFFFE == 0xFFFE or 0xFDD0 <= codepoint <= 0xFDEF
+    return not noncharacter and unicodedata.category(character) not in _UNSAFE_CATEGORIES
+
+
+def clean(text: str) -> str:
+    """Return *text* without the characters that could deceive or do harm."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(filter(is_safe, text))
+
+
+def parse_status(text: str) -> str:
+    """Return *text* as one line of clean text, without blanks around it.
+
+    Raises:
+      TextError: nothing is left of it, or more than `MAX_STATUS` bytes are.
+    """
+    status = clean(text).strip()
+    if not status:
+        raise TextError("the status is empty")
+    if len(status.encode()) > MAX_STATUS:
+        raise TextError(f"the status is longer than {MAX_STATUS} bytes")
+    return status
+
+
+def parse_name(text: str) -> str:
+    """Return *text* as a user's name: NFC, 1 to `MAX_NAME` characters.
+
+    A name is refused rather than cleaned: whoever asks for ``mo\u200bshez`` must
+    not be answered for ``moshez``.
+
+    Raises:
+      TextError: it holds what no name may hold, or is empty or too long.
+    """
+    name = unicodedata.normalize("NFC", text)
+    if not name:
+        raise TextError("the name is empty")
+    if len(name) > MAX_NAME:
+        raise TextError(f"the name is longer than {MAX_NAME} characters")
+    for character in name:
+        if character.isspace():
+            raise TextError("a name cannot hold white space")
+        if character in _RESERVED_IN_NAMES:
+            raise TextError(f"a name cannot hold {character!r}")
+        if not is_safe(character):
+            raise TextError("a name cannot hold control or invisible characters")
+    if name in {".", ".."}:
+        # A browser would ask for another page than this user's.
+        raise TextError(f"{name!r} cannot be a name")
+    return name
+
+
+def fold(name: str) -> str:
+    """Return the form under which *name* is compared: casefolded after NFC.
+
+    ``fold(a) == fold(b)`` says that *a* and *b* are one user.
+    """
+    if name.isascii():
+        return name.lower()
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def format_age(seconds: float) -> str:
+    """Return *seconds* in the largest whole unit: ``5m``, ``3h``, ``12d``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return "now"

@@ -1,0 +1,66 @@
+"""The users file: lines ``name: status``, as in the tutorial.
+
+Blank lines and lines that begin with ``#`` say nothing. A line that says something
+wrong is a fault, is told apart from the others, and spoils none of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from trio_finger.protocol.text import TextError, decode, fold, parse_name, parse_status
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One user's line: a name and a status, both clean."""
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """A line that was skipped.
+
+    Attributes:
+      line: its number, from 1.
+      words: what is wrong, and what would be right.
+    """
+
+    line: int
+    words: str
+
+
+def parse_users(lines: Iterable[bytes]) -> Iterator[Entry | LineFault]:
+    """Parse the *lines* of a users file, lazily; line ends may be there or not."""
+    first: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = _parse_line(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+        except TextError as error:
+            yield LineFault(number, str(error))
+            continue
+        if entry is None:
+            continue
+        seen = first.setdefault(fold(entry.name), number)
+        if seen != number:
+            yield LineFault(number, f"{entry.name} is on line {seen} already")
+        else:
+            yield entry
+
+
+def format_entry(entry: Entry) -> bytes:
+    """Write *entry* as `parse_users` reads it, LF at its end."""
+    return f"{entry.name}: {entry.status}\n".encode()
+
+
+def _parse_line(line: bytes) -> Entry | None:
+    text = decode(line).strip()
+    if not text or text.startswith("#"):
+        return None
+    name, colon, status = text.partition(":")
+    if not colon:
+        raise TextError('expected "name: status", found no colon')
+    return Entry(parse_name(name.rstrip()), parse_status(status))
