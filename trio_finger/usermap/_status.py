@@ -1,0 +1,19 @@
+"""A status as the doors see it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a user is up to.
+
+    Attributes:
+      name: the user, in the spelling to show.
+      text: one line of clean text.
+      since: when it began to hold (UTC).
+    """
+
+    name: str
+    text: str
+    since: datetime
