@@ -1,0 +1,148 @@
+"""From a TOML file to a `Config`, or to a list of everything that is wrong with it."""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from trio_finger.config._lines import error_line, find_line
+from trio_finger.config._sections import Config
+from trio_finger.config._types import read_value
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file; ``str()`` of it is a line for the operator.
+
+    Attributes:
+      file: the file.
+      line: its line, from 1, if one can be named.
+      words: the key where there is one, what is wrong, and what would be right.
+    """
+
+    file: Path
+    line: int | None
+    words: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: {self.words}"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``str()`` of it has a line a fault."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+def load_config(path: Path) -> Config:
+    """Read the configuration file at *path*.
+
+    Raises:
+      ConfigError: it has faults; all of them are named.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError([Fault(path, None, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Fault(path, line, "not UTF-8 text")]) from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line_number, words = error_line(error)
+        raise ConfigError([Fault(path, line_number, f"not TOML: {words}")]) from None
+
+    reader = _Reader(path.parent)
+    config = reader.read(document)
+    if config is None:
+        raise ConfigError(
+            [
+                Fault(path, find_line(text, key), f"{'.'.join(key)}: {words}")
+                for key, words in reader.faults
+            ]
+        )
+    return config
+
+
+class _Reader:
+    """Reads a whole document and collects every fault as ``(path of the key, words)``."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.faults: list[tuple[tuple[str, ...], str]] = []
+
+    def read(self, document: dict[str, Any]) -> Config | None:
+        """Return the configuration, or ``None`` if there were faults."""
+        kinds = {name: _section_type(hint) for name, hint in get_type_hints(Config).items()}
+        known = {name: kind for name, kind in kinds.items() if kind is not None}
+        sections: dict[str, Any] = {}
+        for name, table in document.items():
+            if name not in known:
+                self.faults.append(((name,), f"unknown section{_suggest(name, known)}"))
+            elif not isinstance(table, dict):
+                self.faults.append(((name,), f"expected a section [{name}]"))
+            elif (section := self._read_section(name, known[name], table)) is not None:
+                sections[name] = section
+        config = Config(**sections)
+        self.faults.extend(_contradictions(config))
+        return None if self.faults else config
+
+    def _read_section(self, name: str, section: type, table: dict[str, Any]) -> Any:
+        kinds = get_type_hints(section)
+        values: dict[str, Any] = {}
+        before = len(self.faults)
+        for key, value in table.items():
+            if key not in kinds:
+                self.faults.append(((name, key), f"unknown key{_suggest(key, kinds)}"))
+                continue
+            try:
+                values[key] = read_value(value, kinds[key], self.base)
+            except ValueError as error:
+                self.faults.append(((name, key), str(error)))
+        for field in dataclasses.fields(section):
+            if field.name not in table and field.default is dataclasses.MISSING:
+                self.faults.append(((name,), f'the key "{field.name}" is missing'))
+        return section(**values) if len(self.faults) == before else None
+
+
+def _section_type(hint: Any) -> type | None:
+    """Return the section that *hint*, the type of an attribute of `Config`, speaks of."""
+    for kind in (hint, *get_args(hint)):
+        if kind is not NoneType and dataclasses.is_dataclass(kind):
+            assert isinstance(kind, type)
+            return kind
+    return None
+
+
+def _suggest(name: str, known: dict[str, Any]) -> str:
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f'; did you mean "{near[0]}"?'
+    return "; known are " + ", ".join(known)
+
+
+def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find what is wrong although each key by itself is right."""
+    if config.setter is not None and not config.setter.open:
+        for address in config.setter.listen:
+            if not address.is_loopback:
+                yield (
+                    ("setter", "listen"),
+                    f"anyone who reaches {address} could set anyone's status; "
+                    "listen on 127.0.0.1, or say open = true if that is meant",
+                )
+    taken: dict[str, str] = {}
+    for name in ("finger", "setter", "web"):
+        section = getattr(config, name)
+        for address in section.listen if section is not None else ():
+            if address.port and str(address) in taken:
+                yield (name, "listen"), f"{address} is already taken by {taken[str(address)]}"
+            taken[str(address)] = f"[{name}]"

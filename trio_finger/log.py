@@ -1,0 +1,82 @@
+"""The log: one record a line on standard error, for people or as JSON for programs.
+
+Whatever a stranger sent may end up in a record, so every value is escaped: no
+control character reaches the terminal, and nobody can forge a record.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from trio_finger.protocol.text import is_safe
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["console", "json"]
+
+
+def get_log(door: str) -> FilteringBoundLogger:
+    """Return the log of one part of the program; *door* stands in each record."""
+    log: FilteringBoundLogger = structlog.get_logger(door=door)
+    return log
+
+
+def configure_log(level: Level, form: Format) -> None:
+    """Send every record of this process, our libraries' too, to standard error.
+
+    Args:
+      level: the least that is shown.
+      form: ``console`` for people, ``json`` for programs.
+    """
+    renderer: Processor
+    renderer = structlog.processors.JSONRenderer(default=str) if form == "json" else _render_line
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.WARNING), force=True)
+
+
+class _Forward(logging.Handler):
+    """Passes the records of libraries that use `logging` on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_log(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def _render_line(_: WrappedLogger, __: str, record: EventDict) -> str:
+    """Render *record* as ``TIME LEVEL EVENT key=value ...``, a traceback below it."""
+    head = f"{record.pop('timestamp')} {record.pop('level'):7} {record.pop('event')}"
+    traceback: str = record.pop("exception", "")
+    values = (f"{key}={_quote(value)}" for key, value in record.items())
+    # Indented, a line of a traceback cannot be taken for a record.
+    below = (f"    {_escape(line)}" for line in traceback.splitlines())
+    return "\n".join([" ".join([_escape(head), *values]), *below])
+
+
+def _quote(value: object) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    escaped = _escape(text)
+    if not escaped or any(character in escaped for character in ' "='):
+        return '"' + escaped.replace('"', '\\"') + '"'
+    return escaped
+
+
+def _escape(text: str) -> str:
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return "".join(
+        character
+        if is_safe(character) and character not in "\t\\"
+        else character.encode("unicode_escape").decode()
+        for character in text.encode("utf-8", "replace").decode()
+    )
