@@ -1,0 +1,106 @@
+"""Reading the users file: without waiting for it, and without believing all of it."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from trio_finger.config import Fault
+from trio_finger.protocol.text import fold
+from trio_finger.protocol.users_file import LineFault, parse_users
+from trio_finger.usermap import Status
+
+# A file of a million users has some 50 MB. Much more is something else by mistake.
+MAX_FILE = 256 * 1024 * 1024  # bytes
+
+# Between two checkpoints while parsing: about a millisecond's work.
+_SLICE = 200  # lines
+
+_T = TypeVar("_T")
+
+
+class UsersFileError(Exception):
+    """The users file cannot be read; ``str()`` of it says which, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsersFile:
+    """What a users file says.
+
+    Attributes:
+      users: everybody whom it names, under their folded names.
+      faults: the lines that were skipped.
+      looks_cut: it is empty, or its last line has no end: somebody may be writing it.
+    """
+
+    users: dict[str, Status]
+    faults: list[Fault]
+    looks_cut: bool
+
+
+async def read_users_file(path: Path) -> UsersFile:
+    """Read and parse the users file at *path*; statuses are as old as the file is.
+
+    Raises:
+      UsersFileError: it is not there, not a file, too large, or may not be read.
+    """
+    data, modified = await _in_thread(_read, path)
+    since = min(modified, datetime.now(UTC))
+    users: dict[str, Status] = {}
+    faults: list[Fault] = []
+    for count, item in enumerate(parse_users(data.splitlines())):
+        if count % _SLICE == 0:
+            await trio.lowlevel.checkpoint()
+        if isinstance(item, LineFault):
+            faults.append(Fault(path, item.line, item.words))
+        else:
+            users[fold(item.name)] = Status(item.name, item.status, since)
+    return UsersFile(users, faults, looks_cut=not data.endswith(b"\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one version of a file from another: where it is, its size and times."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int  # nanoseconds since 1970
+    changed: int  # nanoseconds since 1970
+
+
+async def stamp_users_file(path: Path) -> Stamp:
+    """Return the stamp of the users file at *path* as it is now.
+
+    Raises:
+      UsersFileError: it is not there, or may not be looked at.
+    """
+    status = await _in_thread(os.stat, path)
+    return Stamp(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
+
+
+def _read(path: Path) -> tuple[bytes, datetime]:
+    # Non-blocking, because opening a FIFO waits for a writer, perhaps for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor is no path
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a regular file")
+        if status.st_size > MAX_FILE:
+            raise OSError(0, f"larger than {MAX_FILE >> 20} MiB")
+        return file.read(MAX_FILE), datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+async def _in_thread(function: Callable[[Path], _T], path: Path) -> _T:
+    """Ask the disk, which may be slow, in a thread; its errors become ours."""
+    try:
+        return await trio.to_thread.run_sync(function, path)
+    except OSError as error:
+        raise UsersFileError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,169 @@
+"""Following the users file: every change is noticed, and none before it is whole."""
+
+import os
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+from watchfiles import awatch
+
+from trio_finger.config import Users
+from trio_finger.log import get_log
+from trio_finger.protocol.text import fold
+from trio_finger.sources._users_file import (
+    Stamp,
+    UsersFile,
+    UsersFileError,
+    read_users_file,
+    stamp_users_file,
+)
+from trio_finger.store import StoreError
+from trio_finger.usermap import Status, UserMap
+
+# A file counts as written when it has not changed for so long (in seconds). That is
+# far more than the grain of a file's times, so a later change always shows in them.
+_STILL = 0.2
+
+# One that looks cut gets longer: its writer may have paused in the middle.
+_STILL_IF_CUT = 2.0
+
+_TRIES = 50  # at a file that never stands still, before giving up until the next look
+
+_WATCH_AGAIN = 10  # seconds until a folder that could not be watched is tried again
+
+_FAULTS_SHOWN = 20  # in the log, of one reading of the file; the rest is counted
+
+# How soon watchfiles notices that it was cancelled (its own choice is 5 s).
+_WATCH_TIMEOUT = 200  # milliseconds
+
+log = get_log("users")
+
+
+async def watch_users(
+    config: Users | None,
+    given: Sequence[tuple[str, str]],
+    users: UserMap,
+    *,
+    hurry: bool = False,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Keep *users* up to date with the users file; cancel this to stop.
+
+    Whatever is wrong with the file is logged, and *users* keeps what it has.
+
+    Args:
+      config: the section ``[users]``; ``None`` if there is no file.
+      given: users named on the command line, as ``(name, status)``: they are listed
+        too, and win over the file.
+      users: is told what is listed.
+      hurry: take the file as it stands at first, even if it is being written: at
+        start, there is nothing better.
+      task_status: started once the file has been read, or cannot be.
+    """
+    if config is None:
+        await users.replace_file(_overlay({}, given))
+        task_status.started()
+        return
+    follower = _Follower(config.file, given, users)
+    await follower.look(hurry=hurry)
+    task_status.started()
+    async with trio.open_nursery() as nursery:
+        # Of size 1: it holds "look again", and saying that twice adds nothing.
+        wake, woken = trio.open_memory_channel[None](1)
+        nursery.start_soon(_notice_changes, config.file, wake)
+        while True:
+            with trio.move_on_after(config.refresh):
+                await woken.receive()
+            await follower.look()
+
+
+class _Follower:
+    """Reads one users file again when it has changed, and says once what is wrong."""
+
+    def __init__(self, path: Path, given: Sequence[tuple[str, str]], users: UserMap) -> None:
+        self._path = path
+        self._given = given
+        self._users = users
+        self._seen: Stamp | None = None
+        self._complaint = ""
+
+    async def look(self, *, hurry: bool = False) -> None:
+        """Read the file if it is not the version that was read last."""
+        try:
+            stamp = await stamp_users_file(self._path)
+            if stamp == self._seen:
+                return
+            # What comes after a fault is read, even if it is the version seen last.
+            self._seen = None
+            if hurry:
+                file = await read_users_file(self._path)
+            else:
+                file, stamp = await self._read_when_still()
+            changed = await self._users.replace_file(_overlay(file.users, self._given))
+        except (UsersFileError, StoreError) as error:
+            if str(error) != self._complaint:
+                log.error("users file not taken over, what it said still holds", reason=str(error))  # noqa: TRY400
+            self._complaint = str(error)
+            return
+        self._seen = stamp
+        self._complaint = ""
+        self._report(file, changed)
+
+    async def _read_when_still(self) -> tuple[UsersFile, Stamp]:
+        """Read the file once nobody is writing it any more."""
+        patience = _STILL
+        for _ in range(_TRIES):
+            stamp = await stamp_users_file(self._path)
+            await trio.sleep(patience)
+            file = await read_users_file(self._path)
+            if stamp != await stamp_users_file(self._path):
+                patience = _STILL
+            elif file.looks_cut and patience < _STILL_IF_CUT:
+                patience = _STILL_IF_CUT
+            else:
+                return file, stamp
+        raise UsersFileError(f"{self._path}: is being written all the time")
+
+    def _report(self, file: UsersFile, changed: int) -> None:
+        for fault in file.faults[:_FAULTS_SHOWN]:
+            log.warning("users file line skipped", reason=str(fault))
+        if len(file.faults) > _FAULTS_SHOWN:
+            log.warning("more lines skipped", count=len(file.faults) - _FAULTS_SHOWN)
+        log.info("users file read", users=len(file.users), changed=changed)
+
+
+def _overlay(users: dict[str, Status], given: Sequence[tuple[str, str]]) -> dict[str, Status]:
+    """Return *users* with those who were named on the command line over them."""
+    now = datetime.now(UTC)
+    return users | {fold(name): Status(name, status, now) for name, status in given}
+
+
+async def _notice_changes(path: Path, wake: trio.MemorySendChannel[None]) -> None:
+    """Say *wake* whenever something happens where *path* is, or where it leads to.
+
+    Its folder is watched, not the file: a watch on the file goes with the file when an
+    editor puts a new one in its place.
+    """
+    while True:
+        folders = await _folders(path)
+        try:
+            async with aclosing(
+                awatch(*folders, recursive=False, watch_filter=None, rust_timeout=_WATCH_TIMEOUT)
+            ) as changes:
+                async for _ in changes:
+                    with suppress(trio.WouldBlock):
+                        wake.send_nowait(None)
+                    if await _folders(path) != folders:
+                        break  # a link leads elsewhere now
+        except OSError as error:
+            # The folder is not there, say. The look at every refresh goes on meanwhile.
+            log.warning("changes are not noticed at once", reason=str(error))
+            await trio.sleep(_WATCH_AGAIN)
+
+
+async def _folders(path: Path) -> set[str]:
+    """Return the folder that *path* is in, and the one of the file that it links to."""
+    leads_to = await trio.to_thread.run_sync(os.path.realpath, path)
+    return {str(path.parent), str(Path(leads_to).parent)}
