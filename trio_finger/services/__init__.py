@@ -1,0 +1,1 @@
+"""The doors. Each is one async function, and none knows another."""
