@@ -1,0 +1,110 @@
+"""The pages: a Quart app that reads the user map and keeps nothing itself."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
+
+from quart import Response, render_template, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from trio_finger.protocol.text import format_age
+from trio_finger.services.web.xmlrpc import answer_call
+from trio_finger.usermap import UserMap
+
+_MAX_BODY = 1024 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
+_BODY_SECONDS = 10  # until a whole body must have arrived
+
+# Nothing but our own style sheet and icon: a status that slipped through escaping
+# could still neither run nor fetch anything.
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the pages tell their reader about the other doors.
+
+    Attributes:
+      name: the host name to use.
+      finger_port: where finger answers, if it does.
+      setter_port: where the setter listens, if it does.
+      irc_nick: who to write to on IRC, if the bot is there.
+    """
+
+    name: str
+    finger_port: int | None = None
+    setter_port: int | None = None
+    irc_nick: str | None = None
+
+
+def create_app(users: UserMap, site: Site) -> QuartTrio:
+    """Return the app that shows *users*, ready to be served."""
+    app = QuartTrio(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.config["BODY_TIMEOUT"] = _BODY_SECONDS
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+    @app.template_filter("age")
+    def age(since: datetime) -> str:
+        return format_age((datetime.now(UTC) - since).total_seconds())
+
+    @app.template_filter("path")
+    def path(name: str) -> str:
+        # With the tilde it is right even for a user who is called RPC2.
+        return f"/~{quote(name, safe='')}"
+
+    @app.context_processor
+    def about_the_site() -> dict[str, object]:
+        return {"site": site}
+
+    @app.get("/")
+    async def index() -> str:
+        return await render_template("index.html", users=list(users), url=request.host_url)
+
+    @app.get("/<name>")
+    @app.get("/~<name>")
+    async def user(name: str) -> tuple[str, int]:
+        status = users.get(name)
+        page = await render_template("user.html", name=name, status=status)
+        return page, 200 if status else 404
+
+    @app.get("/~<name>/online")
+    async def online(name: str) -> Response:
+        status = users.get(name)
+        return _plain(status.text, 200) if status else _plain("No such user", 404)
+
+    @app.post("/RPC2")
+    async def xmlrpc() -> Response:
+        answer = await answer_call(await request.data, users)
+        return Response(answer, content_type="text/xml; charset=utf-8")
+
+    @app.get("/RPC2")
+    async def xmlrpc_by_get() -> Response:
+        response = _plain("XML-RPC is spoken here: POST a call, such as getUser(name).", 405)
+        response.headers["Allow"] = "POST"
+        return response
+
+    @app.errorhandler(HTTPException)
+    async def error(fault: HTTPException) -> tuple[str, int]:
+        page = await render_template("error.html", title=fault.name, words=fault.description)
+        return page, fault.code or 500
+
+    @app.after_request
+    async def add_headers(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    return app
+
+
+def _plain(line: str, code: int) -> Response:
+    return Response(f"{line}\n", code, content_type="text/plain; charset=utf-8")
