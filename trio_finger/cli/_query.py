@@ -1,0 +1,70 @@
+"""``trio-finger query``: the finger client."""
+
+import sys
+
+import click
+
+from trio_finger.config import Duration, parse_duration
+from trio_finger.protocol.target import Target, TargetError, parse_target, verbose
+from trio_finger.protocol.terminal import printable
+
+
+class _Duration(click.ParamType[Duration]):
+    name = "DURATION"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Duration:
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Target(click.ParamType[Target]):
+    name = "TARGET"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Target:
+        try:
+            return parse_target(str(value))
+        except TargetError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option("-l", "long", is_flag=True, help="Ask for the long answer (/W).")
+@click.option(
+    "--timeout",
+    type=_Duration(),
+    default="10s",
+    show_default=True,
+    help="How long a server may take.",
+)
+@click.argument("targets", nargs=-1, type=_Target(), metavar="[USER][@HOST[:PORT]]...")
+def query(long: bool, timeout: Duration, targets: tuple[Target, ...]) -> None:
+    """Ask what users are up to, or, without a user, who there is.
+
+    Takes finger:// addresses, too. HOST is this machine if it is left out, PORT is 79.
+    Exits with 1 if a host could not be asked.
+    """
+    import trio
+
+    from trio_finger.client import QueryError, ask_all
+
+    targets = targets or (parse_target(""),)
+    if long:
+        targets = tuple(map(verbose, targets))
+    failed = False
+    for target, answer in zip(targets, trio.run(ask_all, targets, timeout), strict=True):
+        if isinstance(answer, QueryError):
+            click.echo(str(answer), err=True)
+            failed = True
+            continue
+        if len(targets) > 1:
+            click.echo(f"[{target.host}]")
+        text = printable(answer)
+        click.echo(text, nl=not text.endswith("\n"))
+    if failed:
+        sys.exit(1)

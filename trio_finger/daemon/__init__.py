@@ -1,0 +1,5 @@
+"""The daemon: one store, one user map, one nursery, every door."""
+
+from trio_finger.daemon._run import run_daemon
+
+__all__ = ["run_daemon"]

@@ -1,0 +1,58 @@
+"""The tasks that owe nobody an answer: they are simply cancelled."""
+
+from functools import partial
+
+import trio
+
+from trio_finger.config import Config, Irc
+from trio_finger.services.irc import run_irc
+from trio_finger.sources import watch_users
+from trio_finger.usermap import UserMap
+
+
+class Helpers:
+    """The users-file watcher and the IRC bot, running in one nursery."""
+
+    def __init__(self, users: UserMap, nursery: trio.Nursery) -> None:
+        self._users = users
+        self._nursery = nursery
+        self._watching = trio.CancelScope()
+        self._irc: Irc | None = None
+        self._chatting = trio.CancelScope()
+
+    async def start(self, config: Config) -> None:
+        """Read the users file for the first time, as it stands, and start what *config* wants."""
+        await self._nursery.start(partial(self._watch, config, hurry=True))
+        self._chat(config)
+
+    def restart(self, config: Config) -> None:
+        """Go by *config* from now on: the users file is read again whatever changed."""
+        self._watching.cancel()
+        self._watching = trio.CancelScope()
+        self._nursery.start_soon(self._watch, config)
+        if config.irc != self._irc:
+            self._chatting.cancel()
+            self._chatting = trio.CancelScope()
+            self._chat(config)
+
+    async def _watch(
+        self,
+        config: Config,
+        *,
+        hurry: bool = False,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with self._watching:
+            await watch_users(
+                config.users, config.given, self._users, hurry=hurry, task_status=task_status
+            )
+
+    def _chat(self, config: Config) -> None:
+        self._irc = config.irc
+        if config.irc is not None:
+            self._nursery.start_soon(_run_in, self._chatting, config.irc, self._users)
+
+
+async def _run_in(scope: trio.CancelScope, config: Irc, users: UserMap) -> None:
+    with scope:
+        await run_irc(config, users)
