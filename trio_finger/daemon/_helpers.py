@@ -35,7 +35,7 @@ class Helpers:
             self._chatting = trio.CancelScope()
             self._chat(config)
 
-    async def _watch(
+    async def _watch(  # noqa: ASYNC128 - watch_users calls started()
         self,
         config: Config,
         *,
