@@ -9,6 +9,11 @@ import unicodedata
 MAX_NAME = 64  # characters
 MAX_STATUS = 1024  # bytes of UTF-8
 
+# The longest text that NFC can shorten to MAX_NAME characters: it composes four into
+# one at most. Normalizing takes time that grows with the square of a text's length,
+# so nothing longer is ever normalized.
+_MAX_SPELLED_NAME = 4 * MAX_NAME
+
 # Characters that some door needs for itself: ``user@host``, ``/W`` and paths,
 # ``name: status``, ``!finger name``, ``name,name``.
 _RESERVED_IN_NAMES = "@/:!,"
@@ -77,7 +82,7 @@ def parse_name(text: str) -> str:
     Raises:
       TextError: it holds what no name may hold, or is empty or too long.
     """
-    name = unicodedata.normalize("NFC", text)
+    name = unicodedata.normalize("NFC", text[: _MAX_SPELLED_NAME + 1])
     if not name:
         raise TextError("the name is empty")
     if len(name) > MAX_NAME:
@@ -98,11 +103,12 @@ def parse_name(text: str) -> str:
 def fold(name: str) -> str:
     """Return the form under which *name* is compared: casefolded after NFC.
 
-    ``fold(a) == fold(b)`` says that *a* and *b* are one user.
+    ``fold(a) == fold(b)`` says that *a* and *b* are one user. What is too long to be a
+    name is cut, and still too long to be anybody's.
     """
     if name.isascii():
         return name.lower()
-    folded = unicodedata.normalize("NFC", name).casefold()
+    folded = unicodedata.normalize("NFC", name[: _MAX_SPELLED_NAME + 1]).casefold()
     return unicodedata.normalize("NFC", folded)
 
 

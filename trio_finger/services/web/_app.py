@@ -1,5 +1,6 @@
 """The pages: a Quart app that reads the user map and keeps nothing itself."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -11,10 +12,12 @@ from werkzeug.exceptions import HTTPException
 
 from trio_finger.protocol.text import format_age
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.usermap import UserMap
+from trio_finger.usermap import Status, UserMap
 
 _MAX_BODY = 1024 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
 _BODY_SECONDS = 10  # until a whole body must have arrived
+
+_WORD = re.compile(r"[A-Za-z0-9_]+")
 
 # Nothing but our own style sheet and icon: a status that slipped through escaping
 # could still neither run nor fetch anything.
@@ -67,7 +70,10 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
 
     @app.get("/")
     async def index() -> str:
-        return await render_template("index.html", users=list(users), url=request.host_url)
+        everybody = list(users)
+        return await render_template(
+            "index.html", users=everybody, example=_example(everybody), url=request.host_url
+        )
 
     @app.get("/<name>")
     @app.get("/~<name>")
@@ -104,6 +110,11 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
         return response
 
     return app
+
+
+def _example(users: list[Status]) -> str:
+    """Return a name for commands that people copy into a shell: one that is only a word."""
+    return next((user.name for user in users if _WORD.fullmatch(user.name)), "NAME")
 
 
 def _plain(line: str, code: int) -> Response:
