@@ -1,0 +1,31 @@
+"""What the bot answers."""
+
+from trio_finger.protocol.text import MAX_NAME, TextError, clean, parse_name
+from trio_finger.usermap import UserMap
+
+_UNKNOWN = ": No such user"
+
+
+def answer(users: UserMap, text: str) -> str | None:
+    """Return ``NAME: STATUS``, or ``NAME: No such user``; ``None`` to keep silent.
+
+    Args:
+      users: who is there.
+      text: the private message, as it came. A known user is spelled as *users* spells
+        them; of anything else, what is harmless is repeated.
+    """
+    asked = show(text)
+    # Two bots that take each other's answers for questions must come to an end. No answer
+    # is a name, so the answer to an answer is this one, and to this one there is none.
+    if not asked or text.rstrip().endswith(_UNKNOWN):
+        return None
+    try:
+        status = users.get(parse_name(text.strip()))
+    except TextError:
+        status = None
+    return asked + _UNKNOWN if status is None else f"{status.name}: {status.text}"
+
+
+def show(text: str) -> str:
+    """Return what may be repeated of *text*: no more than a name is long."""
+    return clean(text).strip()[:MAX_NAME]
