@@ -7,7 +7,7 @@ _PIECE_SECONDS = 10
 
 # What is still read from a client that has its answer: enough for whatever was on
 # its way, and an end to one that never stops.
-DRAIN_BYTES = 256 * 1024
+DRAIN_BYTES = 4 * 1024 * 1024
 DRAIN_SECONDS = 2
 _CHUNK = 16 * 1024
 

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
+import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -120,6 +121,7 @@ class _Connection(TCPServer):
             )
             await self.idle_task.restart(self._task_group, self._idle_timeout)
             await self._read_data()
+            await self.idle_task.stop()  # or it would hold a connection that is over
 
     async def protocol_send(self, event: Event) -> None:
         """Do to the connection what *event* says.
@@ -172,7 +174,21 @@ class _Connection(TCPServer):
 
 
 class _HTTP1(H11Protocol):
-    """HTTP/1.1 and nothing else: no change to HTTP/2 on a stranger's word."""
+    """HTTP/1.1 and nothing else: an upgrade is ignored, as RFC 9110, 7.8 allows.
 
-    async def _check_protocol(self, _: object) -> None:
-        pass
+    There is nothing here to change to, and the changing is where the traps are.
+    """
+
+    async def _check_protocol(self, _: h11.Request) -> None:
+        """Do not change to HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """Do not change to WebSocket."""
+        await super()._create_stream(
+            h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=[header for header in request.headers if header[0] != b"upgrade"],
+                http_version=request.http_version,
+            )
+        )

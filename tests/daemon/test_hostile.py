@@ -1,0 +1,120 @@
+"""What strangers send a running daemon: the next client is served, and memory stays flat."""
+
+import struct
+from pathlib import Path
+from random import Random
+from socket import SO_LINGER, SOL_SOCKET
+
+import pytest
+import trio
+
+from tests.running import PATIENCE, Running, run_daemon
+
+DOORS = ("finger", "setter", "web")
+MEBIBYTE = 1024 * 1024
+
+
+async def is_well(daemon: Running) -> None:
+    """Check that every door still answers, and that nothing of ours failed."""
+    assert await daemon.finger(b"shawn\r\n") == b"Alive\r\n"
+    assert await daemon.set("moshez", "Unharmed") == b"ok\r\n"
+    page = await daemon.exchange("web", b"GET /~moshez/online HTTP/1.0\r\n\r\n")
+    assert page.endswith(b"\r\n\r\nUnharmed\n")
+    strays = [record for record in daemon.log if record["event"] == "stray"]
+    assert not strays
+
+
+async def send(daemon: Running, door: str, data: bytes, *, reset: bool = False) -> bytes:
+    """Send as much of *data* as *door* takes; return what comes back before it closes."""
+    received = b""
+    async with await trio.open_tcp_stream("127.0.0.1", daemon.port(door)) as stream:
+        try:
+            await stream.send_all(data)
+            if reset:
+                stream.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                return b""
+            with trio.move_on_after(0.5):
+                while chunk := await stream.receive_some():
+                    received += chunk
+        except trio.BrokenResourceError:
+            pass  # it had enough of us
+    return received
+
+
+def memory(daemon: Running) -> int:
+    """Return the daemon's resident memory in bytes."""
+    statm = Path(f"/proc/{daemon.process.pid}/statm").read_text()
+    return int(statm.split()[1]) * 4096
+
+
+async def test_a_megabyte_without_an_end_of_line(tmp_path: Path) -> None:
+    """An endless line is refused at the limit and costs no memory (T1)."""
+    async with run_daemon(tmp_path) as daemon:
+        await is_well(daemon)
+        before = memory(daemon)
+        for _ in range(20):
+            with trio.fail_after(PATIENCE):
+                assert b"too long" in await send(daemon, "finger", b"x" * MEBIBYTE)
+        assert memory(daemon) - before < 4 * MEBIBYTE
+        await is_well(daemon)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_nothing_half_a_line_resets_and_noise(tmp_path: Path, door: str) -> None:
+    """Silence, an unfinished request, a reset in the middle and random bytes harm nobody."""
+    noise = Random(1288)
+    async with run_daemon(tmp_path) as daemon, trio.open_nursery() as nursery:
+        silent = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
+        unfinished = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
+        await unfinished.send_all(b"GET /mosh")
+        for size in (0, 3, 5000, MEBIBYTE):
+            nursery.start_soon(send_reset, daemon, door, noise.randbytes(size))
+            nursery.start_soon(send, daemon, door, noise.randbytes(size))
+        await is_well(daemon)
+        await silent.aclose()
+        await unfinished.aclose()
+        await is_well(daemon)
+
+
+async def send_reset(daemon: Running, door: str, data: bytes) -> None:
+    await send(daemon, door, data, reset=True)
+
+
+async def test_what_ends_stock_hypercorn(tmp_path: Path) -> None:
+    """Upgrades that make the server's protocols fail end their own connection alone."""
+    upgrade = (
+        b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    h2c = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAAA\r\n\r\n"
+    )
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)
+    async with run_daemon(tmp_path) as daemon:
+        for data in (upgrade + b"x", upgrade + bytes(100), h2c, h2c + b"x", preface):
+            await send(daemon, "web", data)
+            await is_well(daemon)
+
+
+async def test_a_thousand_connections_at_once(tmp_path: Path) -> None:
+    """A thousand idle clients at the finger door do not keep the next one waiting."""
+    async with run_daemon(tmp_path) as daemon:
+        streams = [
+            await trio.open_tcp_stream("127.0.0.1", daemon.port("finger")) for _ in range(1000)
+        ]
+        with trio.fail_after(PATIENCE):
+            await is_well(daemon)
+        for stream in streams:
+            await stream.aclose()
+        await is_well(daemon)
+
+
+async def test_internal_names_show_nowhere(tmp_path: Path) -> None:
+    """Templates and format strings in a status stay what they are, on every door (T12)."""
+    async with run_daemon(tmp_path) as daemon:
+        for status in ("{{7*7}}", "{user.__class__}", "%s%n", "<b>bold</b>&amp;"):
+            assert await daemon.set("moshez", status) == b"ok\r\n"
+            assert await daemon.finger(b"moshez\r\n") == f"{status}\r\n".encode()
+            page = await daemon.exchange("web", b"GET /~moshez/online HTTP/1.0\r\n\r\n")
+            assert page.endswith(f"\r\n\r\n{status}\n".encode())
