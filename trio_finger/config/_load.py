@@ -63,12 +63,11 @@ def load_config(path: Path) -> Config:
     reader = _Reader(path.parent)
     config = reader.read(document)
     if config is None:
-        raise ConfigError(
-            [
-                Fault(path, find_line(text, key), f"{'.'.join(key)}: {words}")
-                for key, words in reader.faults
-            ]
-        )
+        faults = [
+            Fault(path, find_line(text, key), f"{'.'.join(key)}: {words}")
+            for key, words in reader.faults
+        ]
+        raise ConfigError(sorted(faults, key=lambda fault: fault.line or 0))
     return config
 
 
