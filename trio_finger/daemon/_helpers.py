@@ -21,38 +21,38 @@ class Helpers:
         self._chatting = trio.CancelScope()
 
     async def start(self, config: Config) -> None:
-        """Read the users file for the first time, as it stands, and start what *config* wants."""
-        await self._nursery.start(partial(self._watch, config, hurry=True))
-        self._chat(config)
+        """Start what *config* wants; the users file is read once when this returns."""
+        await self._nursery.start(partial(_watch, self._watching, config, self._users, hurry=True))
+        self._chat(config.irc)
 
     def restart(self, config: Config) -> None:
         """Go by *config* from now on: the users file is read again whatever changed."""
         self._watching.cancel()
         self._watching = trio.CancelScope()
-        self._nursery.start_soon(self._watch, config)
+        self._nursery.start_soon(_watch, self._watching, config, self._users)
         if config.irc != self._irc:
             self._chatting.cancel()
             self._chatting = trio.CancelScope()
-            self._chat(config)
+            self._chat(config.irc)
 
-    async def _watch(  # noqa: ASYNC128 - watch_users calls started()
-        self,
-        config: Config,
-        *,
-        hurry: bool = False,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        with self._watching:
-            await watch_users(
-                config.users, config.given, self._users, hurry=hurry, task_status=task_status
-            )
-
-    def _chat(self, config: Config) -> None:
-        self._irc = config.irc
-        if config.irc is not None:
-            self._nursery.start_soon(_run_in, self._chatting, config.irc, self._users)
+    def _chat(self, config: Irc | None) -> None:
+        self._irc = config
+        if config is not None:
+            self._nursery.start_soon(_chat, self._chatting, config, self._users)
 
 
-async def _run_in(scope: trio.CancelScope, config: Irc, users: UserMap) -> None:
+async def _watch(  # noqa: ASYNC128 - watch_users calls started()
+    scope: trio.CancelScope,
+    config: Config,
+    users: UserMap,
+    *,
+    hurry: bool = False,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    with scope:
+        await watch_users(config.users, config.given, users, hurry=hurry, task_status=task_status)
+
+
+async def _chat(scope: trio.CancelScope, config: Irc, users: UserMap) -> None:
     with scope:
         await run_irc(config, users)
