@@ -14,6 +14,10 @@ MAX_STATUS = 1024  # bytes of UTF-8
 # so nothing longer is ever normalized.
 _MAX_SPELLED_NAME = 4 * MAX_NAME
 
+# What is longer than this is no status with some control characters in it, and is not
+# worth cleaning.
+_MAX_RAW_STATUS = 4 * MAX_STATUS  # characters
+
 # Characters that some door needs for itself: ``user@host``, ``/W`` and paths,
 # ``name: status``, ``!finger name``, ``name,name``.
 _RESERVED_IN_NAMES = "@/:!,"
@@ -65,10 +69,10 @@ def parse_status(text: str) -> str:
     Raises:
       TextError: nothing is left of it, or more than `MAX_STATUS` bytes are.
     """
-    status = clean(text).strip()
+    status = clean(text[: _MAX_RAW_STATUS + 1]).strip()
     if not status:
         raise TextError("the status is empty")
-    if len(status.encode()) > MAX_STATUS:
+    if len(text) > _MAX_RAW_STATUS or len(status.encode()) > MAX_STATUS:
         raise TextError(f"the status is longer than {MAX_STATUS} bytes")
     return status
 

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,7 +54,7 @@ async def read_users_file(path: Path) -> UsersFile:
     since = min(modified, datetime.now(UTC))
     users: dict[str, Status] = {}
     faults: list[Fault] = []
-    for count, item in enumerate(parse_users(data.splitlines())):
+    for count, item in enumerate(parse_users(BytesIO(data))):
         if count % _SLICE == 0:
             await trio.lowlevel.checkpoint()
         if isinstance(item, LineFault):
