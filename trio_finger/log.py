@@ -50,7 +50,9 @@ class _Forward(logging.Handler):
     """Passes the records of libraries that use `logging` on."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        get_log(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        # Some libraries have levels of their own between the usual ones.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        get_log(record.name).log(level, record.getMessage(), exc_info=record.exc_info)
 
 
 def _render_line(_: WrappedLogger, __: str, record: EventDict) -> str:

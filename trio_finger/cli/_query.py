@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from trio_finger.cli._messages import fail
 from trio_finger.config import Duration, parse_duration
 from trio_finger.protocol.target import Target, TargetError, parse_target, verbose
 from trio_finger.protocol.terminal import printable
@@ -56,8 +57,15 @@ def query(long: bool, timeout: Duration, targets: tuple[Target, ...]) -> None:
     targets = targets or (parse_target(""),)
     if long:
         targets = tuple(map(verbose, targets))
+    answers: list[bytes | QueryError] = []
+    try:
+        answers = trio.run(ask_all, targets, timeout)
+    except* KeyboardInterrupt:
+        pass  # it comes in a group, out of a nursery
+    if not answers:
+        fail("interrupted")
     failed = False
-    for target, answer in zip(targets, trio.run(ask_all, targets, timeout), strict=True):
+    for target, answer in zip(targets, answers, strict=True):
         if isinstance(answer, QueryError):
             click.echo(str(answer), err=True)
             failed = True

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
+from trio_finger.net import connect_error
 from trio_finger.protocol.finger import format_query
 from trio_finger.protocol.target import Target
 
@@ -32,7 +33,7 @@ async def ask(target: Target) -> bytes:
     except trio.BrokenResourceError:
         raise QueryError(f"{target}: the connection broke") from None
     except OSError as error:
-        raise QueryError(f"{target}: {error.strerror or error}") from None
+        raise QueryError(f"{target}: {connect_error(error)}") from None
     return bytes(answer)
 
 

@@ -14,11 +14,11 @@ def find_line(text: str, path: Sequence[str]) -> int:
     to the one before. That reads the text once a line: fine for a configuration,
     and only done to report a fault.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.replace("\r\n", "\n").split("\n")
     begins = 0
     for count in range(1, len(lines) + 1):
         try:
-            document = tomllib.loads("".join(lines[:count]))
+            document = tomllib.loads("\n".join(lines[:count]))
         except tomllib.TOMLDecodeError:
             continue
         if _has(document, path):

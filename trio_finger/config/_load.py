@@ -59,6 +59,9 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         line_number, words = error_line(error)
         raise ConfigError([Fault(path, line_number, f"not TOML: {words}")]) from None
+    except (ValueError, RecursionError):
+        words = "not TOML: a number too long, or brackets too deep"
+        raise ConfigError([Fault(path, None, words)]) from None
 
     reader = _Reader(path.parent)
     config = reader.read(document)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from trio_finger.protocol.address import Address, parse_address
 from trio_finger.protocol.irc import parse_nick
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,7 +40,7 @@ def read_value(value: object, kind: Any, base: Path) -> Any:
     if get_origin(kind) is Literal:
         return _read_choice(value, get_args(kind))
     if kind is Path:
-        return base / _read_string(value)
+        return base / _read_line(value)
     return _READERS[kind](value)
 
 
@@ -80,6 +80,13 @@ def _read_string(value: object) -> str:
     return value
 
 
+def _read_line(value: object) -> str:
+    text = _read_string(value)
+    if not text.isprintable():
+        raise _expected("a text of printable characters", text)
+    return text
+
+
 def _read_choice(value: object, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise _expected(" or ".join(f'"{choice}"' for choice in choices), value)
@@ -113,7 +120,7 @@ def _read_nick(value: object) -> Nick:
 _READERS: Mapping[Any, Callable[[object], Any]] = {
     bool: _read_bool,
     int: _read_count,
-    str: _read_string,
+    str: _read_line,
     Duration: _read_duration,
     Address: _read_address,
     tuple[Address, ...]: _read_addresses,

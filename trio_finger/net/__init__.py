@@ -5,6 +5,7 @@ from trio_finger.net._serve import serve_connections
 from trio_finger.net._stream import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
+    connect_error,
     finish,
     peer_name,
     send_in_pieces,
@@ -15,6 +16,7 @@ __all__ = [
     "DRAIN_SECONDS",
     "ListenError",
     "ListeningSockets",
+    "connect_error",
     "finish",
     "peer_name",
     "send_in_pieces",

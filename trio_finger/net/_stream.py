@@ -50,3 +50,16 @@ def peer_name(stream: trio.abc.Stream) -> str:
     except (OSError, ValueError):
         return "?"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def connect_error(error: OSError) -> str:
+    """Say why `trio.open_tcp_stream` failed.
+
+    It tries every address of a name, says only that all failed, and keeps what came of
+    each in a group.
+    """
+    errors: list[BaseException] = [error]
+    if isinstance(error.__cause__, BaseExceptionGroup):
+        errors = list(error.__cause__.exceptions)
+    reasons = (getattr(each, "strerror", None) or str(each) for each in errors)
+    return "; ".join(dict.fromkeys(reasons))

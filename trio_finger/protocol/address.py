@@ -46,6 +46,8 @@ def parse_address(text: str) -> Address:
     Raises:
       AddressError: *text* is something else.
     """
+    if not text.isprintable():
+        raise AddressError("an address has only printable characters")
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise AddressError(f'"{text}" is not "HOST:PORT" or "[IPV6]:PORT"')
@@ -57,4 +59,9 @@ def parse_address(text: str) -> Address:
             ipaddress.IPv6Address(ipv6)
         except ValueError:
             raise AddressError(f'"{ipv6}" is not an IPv6 address') from None
-    return Address(ipv6 if host is None else host, port)
+        return Address(ipv6, port)
+    try:
+        host.encode("idna")  # as whoever looks the name up will do
+    except UnicodeError:
+        raise AddressError(f'"{host}" is not the name of a host') from None
+    return Address(host, port)

@@ -7,6 +7,8 @@ bound; `parse_query` says what it asks for and `format_query` writes it again.
 import re
 from dataclasses import dataclass
 
+from trio_finger.protocol.text import is_line
+
 FINGER_PORT = 79  # RFC 1288, 2.1
 MAX_QUERY = 1024  # bytes of a line, its end not counted; the RFC names no limit
 
@@ -99,8 +101,8 @@ def format_query(query: Query) -> bytes:
         line early, or stands for ``/W``.
     """
     for word in (*query.names, *query.hosts):
-        if any(not character.isprintable() for character in word) or word.lower() == _VERBOSE:
+        if not is_line(word) or word.lower() == _VERBOSE:
             raise ValueError(f"{word!r} cannot be asked for")
     local = " ".join(query.names) + "".join(f"@{host}" for host in query.hosts)
     words = ["/W"] * query.verbose + [local] * bool(local)
-    return " ".join(words).encode("utf-8", "surrogateescape") + b"\r\n"
+    return " ".join(words).encode() + b"\r\n"

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from trio_finger.protocol.address import AddressError, parse_address
 from trio_finger.protocol.finger import FINGER_PORT, Query, format_query, parse_query
+from trio_finger.protocol.text import is_line
 
 _SCHEME = "finger://"
 
@@ -40,6 +41,7 @@ def parse_target(text: str) -> Target:
       TargetError: *text* is something else.
     """
     try:
+        _refuse_controls(text)  # here, because urlsplit drops some of them in silence
         target = _parse_address(text) if text.startswith(_SCHEME) else _parse_words(text)
         format_query(target.query)
     except ValueError as error:
@@ -66,13 +68,18 @@ def _parse_address(text: str) -> Target:
     request = unquote(address.path.removeprefix("/"), errors="strict")
     if user and request:
         raise ValueError("it names a user twice")
-    return Target(_parse_question(unquote(user) or request), *_parse_host(near))
+    question = unquote(user, errors="strict") or request
+    return Target(_parse_question(question), *_parse_host(near))
 
 
 def _parse_question(text: str) -> Query:
-    if "\r" in text or "\n" in text:
-        raise ValueError("it holds the end of a line")
-    return parse_query(text.encode("utf-8", "surrogateescape"))
+    _refuse_controls(text)
+    return parse_query(text.encode())
+
+
+def _refuse_controls(text: str) -> None:
+    if not is_line(text):
+        raise ValueError("it holds a control character, such as the end of a line")
 
 
 def _parse_host(text: str) -> tuple[str, int]:

@@ -56,6 +56,11 @@ def is_safe(character: str) -> bool:
     return not noncharacter and unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
+def is_line(text: str) -> bool:
+    """Whether *text* can stand in a line of words: all of it is safe, and it has no TAB."""
+    return "\t" not in text and all(map(is_safe, text))
+
+
 def clean(text: str) -> str:
     """Return *text* without the characters that could deceive or do harm."""
     if text.isascii() and text.isprintable():

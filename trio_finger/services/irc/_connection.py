@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import trio
 
+from trio_finger.net import connect_error
 from trio_finger.protocol.address import Address
 from trio_finger.protocol.irc_session import Closed, IrcSession, PrivateMessage, Registered
 
@@ -36,15 +37,10 @@ def _lost_after(seconds: float, why: str) -> Iterator[None]:
             yield
     except trio.TooSlowError:
         raise LostError(f"{why} within {seconds} s") from None
-    except (OSError, trio.BrokenResourceError) as error:
-        raise LostError(_why(error)) from error
-
-
-def _why(error: Exception) -> str:
-    # Trio tries all addresses of a name, and keeps what came of each in a group.
-    if isinstance(error.__cause__, ExceptionGroup):
-        return "; ".join(map(str, error.__cause__.exceptions))
-    return str(error)
+    except OSError as error:
+        raise LostError(connect_error(error)) from error
+    except trio.BrokenResourceError as error:
+        raise LostError(str(error)) from error
 
 
 @asynccontextmanager
