@@ -11,7 +11,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from trio_finger.protocol.text import is_safe
+from trio_finger.protocol.text import escape
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
@@ -61,24 +61,13 @@ def _render_line(_: WrappedLogger, __: str, record: EventDict) -> str:
     traceback: str = record.pop("exception", "")
     values = (f"{key}={_quote(value)}" for key, value in record.items())
     # Indented, a line of a traceback cannot be taken for a record.
-    below = (f"    {_escape(line)}" for line in traceback.splitlines())
-    return "\n".join([" ".join([_escape(head), *values]), *below])
+    below = (f"    {escape(line)}" for line in traceback.splitlines())
+    return "\n".join([" ".join([escape(head), *values]), *below])
 
 
 def _quote(value: object) -> str:
     text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    escaped = _escape(text)
+    escaped = escape(text.replace("\\", r"\\"))
     if not escaped or any(character in escaped for character in ' "='):
         return '"' + escaped.replace('"', '\\"') + '"'
     return escaped
-
-
-def _escape(text: str) -> str:
-    if text.isascii() and text.isprintable() and "\\" not in text:
-        return text
-    return "".join(
-        character
-        if is_safe(character) and character not in "\t\\"
-        else character.encode("unicode_escape").decode()
-        for character in text.encode("utf-8", "replace").decode()
-    )

@@ -23,17 +23,25 @@ def check(config: Path | None) -> None:
 
     import trio
 
-    from trio_finger.config import ConfigError, load_config
+    from trio_finger.config import ConfigError, Fault, load_config
     from trio_finger.sources import UsersFileError, read_users_file
 
+    faults: list[Fault | UsersFileError] = []
     try:
         loaded = load_config(path)
-        found = f"{path}: no faults"
-        if loaded.users is not None:
+    except ConfigError as error:
+        loaded = error.rest
+        faults += error.faults
+    found = f"{path}: no faults"
+    if loaded.users is not None:
+        try:
             users_file = trio.run(read_users_file, loaded.users.file)
-            if users_file.faults:
-                fail("\n".join(map(str, users_file.faults)))
-            found += f"; {loaded.users.file}: {len(users_file.users)} users"
-    except (ConfigError, UsersFileError) as error:
-        fail(str(error))
+        except UsersFileError as error:
+            faults.append(error)
+        else:
+            faults += users_file.faults
+            count = len(users_file.users)
+            found += f"; {loaded.users.file}: {count} user{'s' * (count != 1)}"
+    if faults:
+        fail("\n".join(map(str, faults)))
     click.echo(found)

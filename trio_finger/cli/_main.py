@@ -67,7 +67,13 @@ def main(
 
     Without a command, runs the daemon in the foreground.
     """
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        if config or port is not None or users:
+            raise click.UsageError(
+                "--config, --port and --user before a command are the daemon's; "
+                f"{context.invoked_subcommand} has options of its own, after its name"
+            )
+    else:
         _run(Overrides(find_config(config), port, users))
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 from trio_finger.config._lines import error_line, find_line
 from trio_finger.config._sections import Config
 from trio_finger.config._types import read_value
+from trio_finger.protocol.text import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,21 @@ class Fault:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{place}: {self.words}"
+        return escape(f"{place}: {self.words}")
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; ``str()`` of it has a line a fault."""
+    """A configuration that cannot be used; ``str()`` of it has a line a fault.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    Attributes:
+      faults: what is wrong.
+      rest: the sections without a fault.
+    """
+
+    def __init__(self, faults: list[Fault], rest: Config | None = None) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+        self.rest = rest or Config()
 
 
 def load_config(path: Path) -> Config:
@@ -48,7 +55,7 @@ def load_config(path: Path) -> Config:
       ConfigError: it has faults; all of them are named.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigError([Fault(path, None, f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
@@ -65,12 +72,12 @@ def load_config(path: Path) -> Config:
 
     reader = _Reader(path.parent)
     config = reader.read(document)
-    if config is None:
+    if reader.faults:
         faults = [
             Fault(path, find_line(text, key), f"{'.'.join(key)}: {words}")
             for key, words in reader.faults
         ]
-        raise ConfigError(sorted(faults, key=lambda fault: fault.line or 0))
+        raise ConfigError(sorted(faults, key=lambda fault: fault.line or 0), config)
     return config
 
 
@@ -81,8 +88,8 @@ class _Reader:
         self.base = base
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
-    def read(self, document: dict[str, Any]) -> Config | None:
-        """Return the configuration, or ``None`` if there were faults."""
+    def read(self, document: dict[str, Any]) -> Config:
+        """Return the configuration, without the sections that have faults."""
         kinds = {name: _section_type(hint) for name, hint in get_type_hints(Config).items()}
         known = {name: kind for name, kind in kinds.items() if kind is not None}
         sections: dict[str, Any] = {}
@@ -95,7 +102,7 @@ class _Reader:
                 sections[name] = section
         config = Config(**sections)
         self.faults.extend(_contradictions(config))
-        return None if self.faults else config
+        return config
 
     def _read_section(self, name: str, section: type, table: dict[str, Any]) -> Any:
         kinds = get_type_hints(section)

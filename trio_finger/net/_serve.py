@@ -6,9 +6,9 @@ from contextlib import suppress
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from trio_finger.net._stream import peer_name
+from trio_finger.net._stream import finish, peer_name
 
-_SAY_SORRY_WITHIN = 1  # seconds; whoever made our code fail may not be reading, either
+_SAY_SORRY_WITHIN = 2  # seconds; whoever made our code fail may not be reading, either
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -73,3 +73,4 @@ async def _serve(
 async def _say(stream: trio.SocketStream, words: bytes) -> None:
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
         await stream.send_all(words)
+        await finish(stream)

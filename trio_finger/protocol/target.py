@@ -1,7 +1,7 @@
 """What people ask of the finger client: ``[user][@host[:port]]`` and ``finger://`` addresses."""
 
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from trio_finger.protocol.address import AddressError, parse_address
 from trio_finger.protocol.finger import FINGER_PORT, Query, format_query, parse_query
@@ -41,8 +41,7 @@ def parse_target(text: str) -> Target:
       TargetError: *text* is something else.
     """
     try:
-        _refuse_controls(text)  # here, because urlsplit drops some of them in silence
-        target = _parse_address(text) if text.startswith(_SCHEME) else _parse_words(text)
+        target = _parse_address(text) if text.lower().startswith(_SCHEME) else _parse_words(text)
         format_query(target.query)
     except ValueError as error:
         raise TargetError(f"{text!r} cannot be asked: {error}") from None
@@ -63,23 +62,18 @@ def _parse_words(text: str) -> Target:
 
 def _parse_address(text: str) -> Target:
     """Parse ``finger://[user@]host[:port][/request]``."""
-    address = urlsplit(text)
-    user, _, near = address.netloc.rpartition("@")
-    request = unquote(address.path.removeprefix("/"), errors="strict")
+    place, _, request = text[len(_SCHEME) :].partition("/")
+    user, _, near = place.rpartition("@")
     if user and request:
         raise ValueError("it names a user twice")
-    question = unquote(user, errors="strict") or request
+    question = unquote(user or request, errors="strict")
     return Target(_parse_question(question), *_parse_host(near))
 
 
 def _parse_question(text: str) -> Query:
-    _refuse_controls(text)
-    return parse_query(text.encode())
-
-
-def _refuse_controls(text: str) -> None:
     if not is_line(text):
         raise ValueError("it holds a control character, such as the end of a line")
+    return parse_query(text.encode())
 
 
 def _parse_host(text: str) -> tuple[str, int]:
@@ -90,4 +84,6 @@ def _parse_host(text: str) -> tuple[str, int]:
         address = parse_address(with_port)
     except AddressError as error:
         raise ValueError(str(error)) from None
-    return address.host, address.port or FINGER_PORT
+    if not address.port:
+        raise ValueError("port 0 is no port to connect to")
+    return address.host, address.port

@@ -4,6 +4,7 @@ Every door takes bytes from strangers. They become text here, and what comes out
 is safe to keep and to show anywhere: a door only escapes for its own syntax.
 """
 
+import re
 import unicodedata
 
 MAX_NAME = 64  # characters
@@ -26,6 +27,14 @@ _RESERVED_IN_NAMES = "@/:!,"
 # surrogates, line and paragraph separators: they move the cursor, hide or reorder
 # what stands beside them, or break a line in two.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+# Characters of other categories that nothing is seen of, or only a blank. They do no
+# harm in a status; of two names that look alike, one is an impostor.
+_INVISIBLE_IN_NAMES = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 
 
 class TextError(ValueError):
@@ -101,8 +110,10 @@ def parse_name(text: str) -> str:
             raise TextError("a name cannot hold white space")
         if character in _RESERVED_IN_NAMES:
             raise TextError(f"a name cannot hold {character!r}")
-        if not is_safe(character):
+        if not is_safe(character) or _INVISIBLE_IN_NAMES.match(character):
             raise TextError("a name cannot hold control or invisible characters")
+    if name.startswith("#"):
+        raise TextError("a name cannot begin with '#', as a comment in the users file does")
     if name in {".", ".."}:
         # A browser would ask for another page than this user's.
         raise TextError(f"{name!r} cannot be a name")
@@ -127,3 +138,11 @@ def format_age(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
     return "now"
+
+
+def escape(text: str) -> str:
+    """Return *text* on one line, with what is not safe in it as ``\\n``, ``\\x1b``, ``\\u202e``."""
+    return "".join(
+        character if is_line(character) else character.encode("unicode_escape").decode()
+        for character in text.encode("utf-8", "replace").decode()
+    )

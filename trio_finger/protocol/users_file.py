@@ -4,12 +4,14 @@ Blank lines and lines that begin with ``#`` say nothing. A line that says someth
 wrong is a fault, is told apart from the others, and spoils none of them.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trio_finger.protocol.text import TextError, decode, fold, parse_name, parse_status
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,13 @@ class LineFault:
     words: str
 
 
-def parse_users(lines: Iterable[bytes]) -> Iterator[Entry | LineFault]:
-    """Parse the *lines* of a users file, lazily; line ends may be there or not."""
+def parse_users(data: bytes) -> Iterator[Entry | LineFault]:
+    """Parse a users file, a line at a time; lines end in LF, CRLF or CR."""
     first: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    begin = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
+    for number, line in enumerate(_LINE.finditer(data, begin), start=1):
         try:
-            entry = _parse_line(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+            entry = _parse_line(line[1])
         except TextError as error:
             yield LineFault(number, str(error))
             continue

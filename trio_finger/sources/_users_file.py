@@ -2,10 +2,10 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,18 +50,17 @@ async def read_users_file(path: Path) -> UsersFile:
     Raises:
       UsersFileError: it is not there, not a file, too large, or may not be read.
     """
-    data, modified = await _in_thread(_read, path)
-    since = min(modified, datetime.now(UTC))
+    data, since = await _in_thread(_read, path)
     users: dict[str, Status] = {}
     faults: list[Fault] = []
-    for count, item in enumerate(parse_users(BytesIO(data))):
+    for count, item in enumerate(parse_users(data)):
         if count % _SLICE == 0:
             await trio.lowlevel.checkpoint()
         if isinstance(item, LineFault):
             faults.append(Fault(path, item.line, item.words))
         else:
             users[fold(item.name)] = Status(item.name, item.status, since)
-    return UsersFile(users, faults, looks_cut=not data.endswith(b"\n"))
+    return UsersFile(users, faults, looks_cut=not data.endswith((b"\n", b"\r")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +87,21 @@ async def stamp_users_file(path: Path) -> Stamp:
 
 
 def _read(path: Path) -> tuple[bytes, datetime]:
+    """Return what is in the file at *path*, and when that was written."""
     # Non-blocking, because opening a FIFO waits for a writer, perhaps for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor is no path
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "not a regular file")
         if status.st_size > MAX_FILE:
             raise OSError(0, f"larger than {MAX_FILE >> 20} MiB")
-        return file.read(MAX_FILE), datetime.fromtimestamp(status.st_mtime, UTC)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_FILE)
+    finally:
+        os.close(descriptor)
+    # A file system may hold any time, a calendar not.
+    return data, datetime.fromtimestamp(min(max(status.st_mtime, 0), time.time()), UTC)
 
 
 async def _in_thread(function: Callable[[Path], _T], path: Path) -> _T:
@@ -105,3 +110,5 @@ async def _in_thread(function: Callable[[Path], _T], path: Path) -> _T:
         return await trio.to_thread.run_sync(function, path)
     except OSError as error:
         raise UsersFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the path
+        raise UsersFileError(f"{path}: cannot be read: {error}") from error

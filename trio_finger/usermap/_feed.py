@@ -38,7 +38,7 @@ class ChangeFeed:
         for subscriber in list(self._subscribers):
             try:
                 subscriber.send_nowait(change)
-            except trio.WouldBlock:
+            except (trio.WouldBlock, trio.BrokenResourceError):  # full, or closed by its reader
                 self._subscribers.discard(subscriber)
                 subscriber.close()
 

@@ -1,0 +1,111 @@
+"""``trio-finger check``: every fault by file, line and key, and nothing started."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from trio_finger.cli import main
+
+SHIPPED = Path(__file__).parents[2] / "config.toml"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work where there is no configuration but the test's."""
+    monkeypatch.chdir(tmp_path)
+
+
+def check(*arguments: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, ["check", *arguments])
+
+
+def check_users(folder: Path, users: bytes) -> Result:
+    """Run the command on a users file."""
+    (folder / "users").write_bytes(users)
+    (folder / "config.toml").write_text('[users]\nfile = "users"\n')
+    return check()
+
+
+def test_no_faults(tmp_path: Path) -> None:
+    """Where all is well it says what it has read, and exits with 0."""
+    result = check_users(tmp_path, b"moshez: Happy and well\n\n# comment\nshawn: Alive\n")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "config.toml: no faults; users: 2 users\n"
+
+
+def test_shipped() -> None:
+    """There is no fault in what we ship."""
+    result = check("--config", str(SHIPPED))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{SHIPPED}: no faults; ")
+
+
+def test_no_users_file(tmp_path: Path) -> None:
+    """A configuration may do without a users file."""
+    (tmp_path / "config.toml").write_text("[finger]\n")
+    result = check()
+    assert (result.exit_code, result.stdout) == (0, "config.toml: no faults\n")
+
+
+def test_nothing_is_started(tmp_path: Path) -> None:
+    """An address that nobody could listen on here is none of its business."""
+    (tmp_path / "config.toml").write_text('[finger]\nlisten = ["192.0.2.1:79"]\n')
+    assert check().exit_code == 0
+
+
+def test_faults_of_the_users_file(tmp_path: Path) -> None:
+    """Each bad line of the users file is named, on standard error, and the exit code is 1."""
+    result = check_users(
+        tmp_path, b"moshez: Happy\nnonsense\n: nobody\nMOSHEZ: Sad\nx: \xff\nshawn: Alive"
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        'users:2: expected "name: status", found no colon\n'
+        "users:3: the name is empty\n"
+        "users:4: MOSHEZ is on line 1 already\n"
+        "users:5: not UTF-8 text\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("none", "No such file or directory"),
+        ("folder", "not a regular file"),
+        ("fifo", "not a regular file"),
+    ],
+)
+def test_unreadable_users_file(tmp_path: Path, kind: str, why: str) -> None:
+    """A users file that cannot be read is named with the reason, at once."""
+    (tmp_path / "config.toml").write_text('[users]\nfile = "sub/users"\n')
+    (tmp_path / "sub").mkdir()
+    users = tmp_path / "sub" / "users"
+    match kind:
+        case "folder":
+            users.mkdir()
+        case "fifo":
+            os.mkfifo(users)
+    result = check()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"sub/users: cannot be read: {why}\n"
+
+
+def test_impossible_users_file(tmp_path: Path) -> None:
+    """A name that no file can have is a fault of the configuration, not one of ours."""
+    (tmp_path / "config.toml").write_text('[users]\nfile = "us\\u0000ers"\n')
+    result = check()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("config.toml:2: users.file: ")
+
+
+def test_relative_to_the_configuration(tmp_path: Path) -> None:
+    """The users file is looked for beside the configuration, wherever that is."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "config.toml").write_text('[users]\nfile = "users"\n')
+    (tmp_path / "etc" / "users").write_text("moshez: Happy\n")
+    result = check("--config", "etc/config.toml")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("etc/config.toml: no faults; etc/users: 1 user")
