@@ -118,15 +118,22 @@ async def run_daemon(
     config: str = CONFIG,
     users: str | None = USERS,
     arguments: Sequence[str] = (),
+    wrapper: Sequence[str] = (),
 ) -> AsyncIterator[Running]:
     """Run a daemon in *folder* for the length of an ``async with``; end it if it is still up.
 
     That it is still up, or ended with 0, is checked at the end.
+
+    Args:
+      config: its configuration.
+      users: its users file; ``None`` makes none.
+      arguments: its options.
+      wrapper: a command that runs it, such as ``env``.
     """
     (folder / "config.toml").write_text(config)
     if users is not None:
         (folder / "users").write_text(users)
-    command = [*TRIO_FINGER, *arguments]
+    command = [*wrapper, *TRIO_FINGER, *arguments]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, cwd=folder, stderr=subprocess.PIPE)
         running = Running(folder, process)

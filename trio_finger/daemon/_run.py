@@ -1,5 +1,6 @@
 """The one nursery. The indentation of `run_daemon` is the order of its end."""
 
+import resource
 import signal
 from collections.abc import Callable
 
@@ -36,6 +37,7 @@ async def run_daemon(load: Callable[[], Config]) -> None:
     """
     config = load()
     configure_log(config.log.level, config.log.format)
+    _raise_descriptor_limit()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with open_store(config.store.url) as store:
             users = UserMap(store)
@@ -79,6 +81,15 @@ async def _reload(load: Callable[[], Config], old: Config, doors: Doors) -> Conf
     configure_log(new.log.level, new.log.format)
     log.info("configuration read again")
     return new
+
+
+def _raise_descriptor_limit() -> None:
+    """Take all the file descriptors that we may have: each connection needs one.
+
+    The usual limit of 1,024 is there for programs that use ``select``.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _may_create(config: Config) -> bool:
