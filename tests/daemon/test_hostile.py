@@ -76,6 +76,9 @@ async def test_nothing_half_a_line_resets_and_noise(tmp_path: Path, door: str) -
         await unfinished.aclose()
         await is_well(daemon)
 
+    # Nobody was left when it stopped: each of them was let go when they went.
+    assert [record["event"] for record in daemon.log[-2:]] == ["stopping", "stopped"]
+
 
 async def send_reset(daemon: Running, door: str, data: bytes) -> None:
     await send(daemon, door, data, reset=True)

@@ -107,6 +107,7 @@ class _Connection(TCPServer):
         self._reading = trio.CancelScope()
         self._closing = False
         self._answered = trio.Event()
+        self._answered.set()  # nothing has been asked yet
         async with TaskGroup() as self._task_group:
             self.protocol = _HTTP1(
                 self.app,
@@ -145,6 +146,7 @@ class _Connection(TCPServer):
                 with trio.CancelScope(shield=True):  # send_in_pieces bounds it
                     await send_in_pieces(self.stream, data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            self._answered.set()  # as far as it can be
             self.stream.socket.close()
             await self.protocol.handle(Closed())
 
