@@ -84,6 +84,18 @@ async def send_reset(daemon: Running, door: str, data: bytes) -> None:
     await send(daemon, door, data, reset=True)
 
 
+async def test_gone_in_the_middle_of_many_answers(tmp_path: Path) -> None:
+    """A client that asks a lot at once, reads none of it and resets is let go of."""
+    async with run_daemon(tmp_path) as daemon:
+        stream = await trio.open_tcp_stream("127.0.0.1", daemon.port("web"))
+        with trio.move_on_after(1):  # by then the daemon is stuck in sending to us
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000)
+        stream.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        await stream.aclose()
+        await is_well(daemon)
+    assert [record["event"] for record in daemon.log[-2:]] == ["stopping", "stopped"]
+
+
 async def test_what_ends_stock_hypercorn(tmp_path: Path) -> None:
     """Upgrades that make the server's protocols fail end their own connection alone."""
     upgrade = (

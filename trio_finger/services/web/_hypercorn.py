@@ -146,8 +146,8 @@ class _Connection(TCPServer):
                 with trio.CancelScope(shield=True):  # send_in_pieces bounds it
                     await send_in_pieces(self.stream, data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            self._answered.set()  # as far as it can be
             self.stream.socket.close()
+            self._reading.cancel()  # whatever it waits for will not come
             await self.protocol.handle(Closed())
 
     async def _read_data(self) -> None:
