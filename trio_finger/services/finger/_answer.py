@@ -11,6 +11,7 @@ from trio_finger.protocol.text import format_age
 from trio_finger.usermap import Status, UserMap
 
 NO_SUCH_USER = "No such user"
+NOBODY = "No users"
 FORWARDING_DENIED = "Finger forwarding service denied"  # RFC 1288, 3.2.1
 LIST_DENIED = "Finger online user list denied"  # RFC 1288, 3.2.2
 
@@ -45,6 +46,8 @@ def _answer(query: Query, users: UserMap, *, list_users: bool, now: datetime) ->
         ]
     if not list_users:
         return [LIST_DENIED]
+    if not len(users):
+        return [NOBODY]
     if query.verbose:
         return _join(_long(status) for status in users)
     return _table(users, now)
@@ -73,8 +76,6 @@ def _join(blocks: Iterable[list[str]]) -> Iterable[str]:
 
 
 def _table(users: UserMap, now: datetime) -> Iterable[str]:
-    if not len(users):
-        return ["No users"]
     width = _WIDTH - _LOGIN_WIDTH - len("  Age") - 2
     head = f"{'Login':{_LOGIN_WIDTH}} {'Status':{width}}   Age"
     rows = (

@@ -99,9 +99,11 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
         return response
 
     @app.errorhandler(HTTPException)
-    async def error(fault: HTTPException) -> tuple[str, int]:
+    async def error(fault: HTTPException) -> tuple[str, int, dict[str, str]]:
         page = await render_template("error.html", title=fault.name, words=fault.description)
-        return page, fault.code or 500
+        # Some faults have something to say in a header, such as Allow.
+        headers = {name: value for name, value in fault.get_headers() if name != "Content-Type"}
+        return page, fault.code or 500, headers
 
     @app.after_request
     async def add_headers(response: Response) -> Response:

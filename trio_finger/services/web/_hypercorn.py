@@ -15,6 +15,7 @@ When Hypercorn changes, this file is what has to be looked at.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -34,6 +35,8 @@ from structlog.typing import FilteringBoundLogger
 from trio_finger.net import DRAIN_BYTES, DRAIN_SECONDS, send_in_pieces, serve_connections
 
 _MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
+_ADDRESS = re.compile(rb"^[^/?]*://[^/?]*")  # at the beginning of a request target
+
 _CHUNK = 64 * 1024  # bytes
 _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no network involved
 
@@ -185,11 +188,15 @@ class _HTTP1(H11Protocol):
         """Do not change to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        """Do not change to WebSocket."""
+        """Do not change to WebSocket, and leave the address of a proxy's request out.
+
+        An origin server has to take ``GET http://host/path``, too (RFC 9112, 3.2.2), and
+        Quart fails where the host in it is nonsense.
+        """
         await super()._create_stream(
             h11.Request(
                 method=request.method,
-                target=request.target,
+                target=_ADDRESS.sub(b"", request.target) or b"/",
                 headers=[header for header in request.headers if header[0] != b"upgrade"],
                 http_version=request.http_version,
             )

@@ -1,0 +1,302 @@
+"""The pages: what they hold, and that nothing a stranger says becomes part of them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import trio
+from quart_trio import QuartTrio
+from structlog.testing import capture_logs
+
+from trio_finger.services.web import Site, create_app
+from trio_finger.store import MemoryStore
+from trio_finger.usermap import Status, UserMap
+
+SINCE = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
+SITE = Site("finger.example", finger_port=79, setter_port=7179, irc_nick="fingerbot")
+ODD_NAMES = ["RPC2", "static", "feed.atom", "~", "~moshez", "%s", "{{7*7}}"]
+ODD_NAMES += ["?#%&+;\"'<é語", "%2e%2e", "..\\..", "-", "<script>alert(1)<script>", "a&amp;b"]
+ODD_TEXTS = [
+    "<script>alert(1)</script>",
+    "</p></main><img src=x onerror=alert(1)>",
+    "\" onmouseover='alert(1)' x=\"",
+    "&lt;b&gt; &amp; ]]> <!-- -->",
+    "%s %d {0} {user.__class__} {{7*7}} {% raw %} ${x}",
+]
+
+
+@pytest.fixture
+async def users() -> UserMap:
+    users = UserMap(MemoryStore(), clock=lambda: SINCE)
+    await users.tell("moshez", "Happy and well")
+    await users.tell("Zoë", "à la mode")
+    return users
+
+
+@pytest.fixture
+def app(users: UserMap) -> QuartTrio:
+    return create_app(users, SITE)
+
+
+class Page(HTMLParser):
+    """What a browser sees in a page: its elements with their attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, frozenset[str]]] = []
+        self.text: list[str] = []
+        self.links: list[str | None] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, frozenset(name for name, _ in attrs)))
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+async def get(app: QuartTrio, path: str, method: str = "GET", **how: Any) -> tuple[int, str, Any]:
+    """Ask for *path*: the status code, the body and the headers of the answer."""
+    with trio.fail_after(10):
+        response = await app.test_client().open(path, method=method, **how)
+        return response.status_code, await response.get_data(as_text=True), response.headers
+
+
+# Pages
+
+
+@pytest.mark.parametrize("path", ["/moshez", "/~moshez", "/MosheZ", "/~MOSHEZ"])
+async def test_page_of_a_user(app: QuartTrio, path: str) -> None:
+    """A user's page holds the name and the status as the tutorial's did."""
+    code, body, headers = await get(app, path)
+    assert code == 200
+    assert "<h1>moshez</h1><p>Happy and well</p>" in body
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", ["/nobody", "/~nobody"])
+async def test_page_of_nobody(app: QuartTrio, path: str) -> None:
+    """The page of an unknown user is the same page, says so, and is a 404."""
+    code, body, _ = await get(app, path)
+    assert code == 404
+    assert "<h1>nobody</h1><p>No such user</p>" in body
+
+
+async def test_online(app: QuartTrio) -> None:
+    """The plain status is one line of text and nothing else; of nobody, that there is none."""
+    code, body, headers = await get(app, "/~moshez/online")
+    assert (code, body) == (200, "Happy and well\n")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    code, body, headers = await get(app, "/~nobody/online")
+    assert (code, body) == (404, "No such user\n")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+async def test_index(app: QuartTrio) -> None:
+    """The first page lists everybody, with a link to each page, and tells of every door."""
+    code, body, _ = await get(app, "/")
+    page = Page(body)
+    assert code == 200
+    assert {"moshez", "Happy and well", "Zoë", "à la mode"} <= set(page.text)
+    assert {"/~moshez", "/~Zo%C3%AB"} <= set(page.links)
+    assert "finger moshez@finger.example" in page.text
+    assert "/msg fingerbot moshez" in page.text
+    assert any("nc -N localhost 7179" in text for text in page.text)
+
+
+async def test_index_of_nobody() -> None:
+    """Without users, and without the other doors, there is a page all the same."""
+    code, body, _ = await get(create_app(UserMap(MemoryStore()), Site("localhost")), "/")
+    assert code == 200
+    assert "Nobody is listed yet." in body
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/static/icon.svg"])
+async def test_static(app: QuartTrio, path: str) -> None:
+    """The files that the pages name are there."""
+    assert path in Page((await get(app, "/"))[1]).links
+    code, body, _ = await get(app, path)
+    assert code == 200
+    assert body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/../_app.py", "/static/%2e%2e/_app.py", "/static/..%2f_app.py"),
+        *("/static/nothing", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/~../online"),
+        *("/~%2e%2e/online", "/a/b", "/~a/b", "/~/online", "/moshez/", "/~moshez/online/"),
+        *("/" + "a" * 5000, "/\\..\\..\\x", "/~", "/.", "/%00", "/moshez%0a", "/RPC2/"),
+    ],
+)
+async def test_no_other_paths(app: QuartTrio, path: str) -> None:
+    """No other path leads anywhere, least of all to a file (T4)."""
+    code, body, _ = await get(app, path)
+    assert code in {308, 404}
+    assert "import" not in body
+    assert "root:" not in body
+
+
+# Odd names and odd texts
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+async def test_odd_names(app: QuartTrio, users: UserMap, name: str) -> None:
+    """Whatever the name, the list links to the user's page, and the page shows the name."""
+    await users.tell(name, "Odd")
+    path = f"/~{quote(name, safe='')}"
+    page = Page((await get(app, "/"))[1])
+    assert path in page.links
+    assert name in page.text
+    code, body, _ = await get(app, path)
+    assert code == 200
+    assert {name, "Odd"} <= set(Page(body).text)
+    assert (await get(app, f"{path}/online"))[:2] == (200, "Odd\n")
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+async def test_no_text_becomes_markup(app: QuartTrio, users: UserMap, text: str) -> None:
+    """T12, T13: whatever a status holds, a parser sees it as text, and no new element."""
+    paths = ["/", "/moshez"]
+    before = [Page((await get(app, path))[1]).elements for path in paths]
+    await users.tell("moshez", text)
+    for path, elements in zip(paths, before, strict=True):
+        page = Page((await get(app, path))[1])
+        assert page.elements == elements
+        assert text in page.text
+    assert (await get(app, "/~moshez/online"))[1] == f"{text}\n"
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, *ODD_TEXTS, "x\r\nSet-Cookie: a=b", "\0", "\u202e"])
+async def test_no_asked_name_becomes_markup(app: QuartTrio, name: str) -> None:
+    """T12, T13: whatever name is asked for, it is shown as text, in no header, as no element."""
+    elements = Page((await get(app, "/~nobody"))[1]).elements
+    code, body, headers = await get(app, f"/~{quote(name, safe='')}")
+    assert code == 404
+    if "/" not in name:
+        assert Page(body).elements == elements
+    assert "set-cookie" not in {key.lower() for key in headers.keys()}  # noqa: SIM118
+    assert "49" not in body
+
+
+@pytest.mark.parametrize("query", ["?<script>", "?x={{7*7}}", "?name=moshez", "?" + "a" * 5000])
+async def test_queries_are_ignored(app: QuartTrio, query: str) -> None:
+    """What follows a question mark changes nothing."""
+    assert (await get(app, "/moshez" + query))[:2] == (await get(app, "/moshez"))[:2]
+
+
+@pytest.mark.parametrize("host", ["<script>alert(1)</script>", "evil.example", '"><b>', "{{7*7}}"])
+async def test_host_becomes_no_markup(app: QuartTrio, host: str) -> None:
+    """T13: no Host header becomes part of a page as an element."""
+    elements = Page((await get(app, "/"))[1]).elements
+    code, body, _ = await get(app, "/", headers={"Host": host})
+    if code == 200:
+        assert Page(body).elements == elements
+    assert "<script>" not in body
+    assert "<b>" not in body
+
+
+# Headers and methods
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        *(("/", "GET"), ("/moshez", "GET"), ("/nobody", "GET"), ("/~moshez/online", "GET")),
+        *(("/a/b", "GET"), ("/static/style.css", "GET"), ("/RPC2", "GET"), ("/RPC2", "POST")),
+        *(("/", "POST"), ("/", "HEAD"), ("/", "OPTIONS")),
+    ],
+)
+async def test_security_headers(app: QuartTrio, path: str, method: str) -> None:
+    """Every answer forbids scripts, frames, sniffing and referrers (T13)."""
+    _, _, headers = await get(app, path, method)
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "script-src" not in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"]
+    assert "Server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/", "/moshez", "/nobody", "/a/b"])
+async def test_pages_keep_their_own_policy(app: QuartTrio, path: str) -> None:
+    """No page has a script, a style or a handler of its own in it (T13)."""
+    for tag, attributes in Page((await get(app, path))[1]).elements:
+        assert tag not in {"script", "style", "iframe", "object", "embed", "base"}
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}
+
+
+@pytest.mark.parametrize("path", ["/", "/moshez", "/nobody", "/~moshez/online"])
+async def test_head(app: QuartTrio, path: str) -> None:
+    """HEAD is answered as GET is."""
+    code, _, headers = await get(app, path)
+    head_code, _, head_headers = await get(app, path, "HEAD")
+    assert head_code == code
+    assert dict(head_headers) == dict(headers)
+
+
+@pytest.mark.parametrize("path", ["/", "/moshez", "/~moshez/online"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+async def test_other_methods(app: QuartTrio, users: UserMap, path: str, method: str) -> None:
+    """No other method is taken, and none changes anything."""
+    before = list(users)
+    code, body, _ = await get(app, path, method, data="Elsewhere")
+    assert code == 405
+    assert "Traceback" not in body
+    assert list(users) == before
+
+
+async def test_refused_method_names_the_others(app: QuartTrio) -> None:
+    """The refusal of a method says which there are (RFC 9110, 15.5.6)."""
+    for path in ("/", "/moshez", "/~moshez/online", "/RPC2"):
+        _, _, headers = await get(app, path, "DELETE")
+        assert headers.get("Allow"), path
+
+
+async def test_xmlrpc_by_get(app: QuartTrio, users: UserMap) -> None:
+    """RPC2 is not a user's page, even if there is such a user."""
+    await users.tell("RPC2", "Odd")
+    code, body, headers = await get(app, "/RPC2")
+    assert code == 405
+    assert headers["Allow"] == "POST"
+    assert "Odd" not in body
+
+
+async def test_body_too_large(app: QuartTrio) -> None:
+    """A body of more than a mebibyte is refused, declared or not (T16)."""
+    code, body, _ = await get(app, "/RPC2", "POST", data=bytes(1024 * 1024 + 1))
+    assert code == 413
+    assert "Traceback" not in body
+
+
+# Faults of our own
+
+
+class BrokenMap(UserMap):
+    """A map that fails in a way nobody has thought of, with a secret in its words."""
+
+    def get(self, name: str) -> Status | None:
+        raise RuntimeError("the password is swordfish")
+
+    def __iter__(self) -> Iterator[Status]:
+        raise OSError("/etc/swordfish")
+
+
+@pytest.mark.parametrize("path", ["/", "/moshez", "/~moshez/online"])
+async def test_internal_error(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """T18: an internal error is a page that shows nothing of the inside, and is in the log."""
+    app = create_app(BrokenMap(MemoryStore()), SITE)
+    with capture_logs():
+        code, body, headers = await get(app, path)
+    assert code == 500
+    for word in ("swordfish", "Traceback", "RuntimeError", "OSError", ".py"):
+        assert word not in body
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert any("Exception on request" in record.message for record in caplog.records)
