@@ -36,7 +36,7 @@ class UsersFile:
     Attributes:
       users: everybody whom it names, under their folded names.
       faults: the lines that were skipped.
-      looks_cut: it is empty, or its last line has no end: somebody may be writing it.
+      looks_cut: its last line has no end: somebody may still be writing it.
     """
 
     users: dict[str, Status]
@@ -48,7 +48,7 @@ async def read_users_file(path: Path) -> UsersFile:
     """Read and parse the users file at *path*; statuses are as old as the file is.
 
     Raises:
-      UsersFileError: it is not there, not a file, too large, or may not be read.
+      UsersFileError: it is not there, not a file, empty, too large, or may not be read.
     """
     data, since = await _in_thread(_read, path)
     users: dict[str, Status] = {}
@@ -100,6 +100,9 @@ def _read(path: Path) -> tuple[bytes, datetime]:
             data = file.read(MAX_FILE)
     finally:
         os.close(descriptor)
+    if not data:
+        # Whoever truncated it has not written it yet, or could not.
+        raise OSError(0, "it is empty; if nobody shall be in it, put a comment there")
     # A file system may hold any time, a calendar not.
     return data, datetime.fromtimestamp(min(max(status.st_mtime, 0), time.time()), UTC)
 

@@ -152,18 +152,38 @@ async def _notice_changes(path: Path, wake: trio.MemorySendChannel[None]) -> Non
             async with aclosing(
                 awatch(*folders, recursive=False, watch_filter=None, rust_timeout=_WATCH_TIMEOUT)
             ) as changes:
+                # For what happened until now: the watch begins before anybody else runs.
+                _say(wake)
                 async for _ in changes:
-                    with suppress(trio.WouldBlock):
-                        wake.send_nowait(None)
+                    _say(wake)
                     if await _folders(path) != folders:
-                        break  # a link leads elsewhere now
+                        break  # a link leads elsewhere now, or a folder is another
         except OSError as error:
             # The folder is not there, say. The look at every refresh goes on meanwhile.
             log.warning("changes are not noticed at once", reason=str(error))
             await trio.sleep(_WATCH_AGAIN)
 
 
-async def _folders(path: Path) -> set[str]:
-    """Return the folder that *path* is in, and the one of the file that it links to."""
-    leads_to = await trio.to_thread.run_sync(os.path.realpath, path)
-    return {str(path.parent), str(Path(leads_to).parent)}
+def _say(wake: trio.MemorySendChannel[None]) -> None:
+    with suppress(trio.WouldBlock):
+        wake.send_nowait(None)
+
+
+async def _folders(path: Path) -> dict[str, tuple[int, int] | None]:
+    """Return the folder that *path* is in, and the one of the file that it links to.
+
+    With each is what tells it from another of the same name.
+    """
+    return await trio.to_thread.run_sync(_folders_now, path)
+
+
+def _folders_now(path: Path) -> dict[str, tuple[int, int] | None]:
+    folders: dict[str, tuple[int, int] | None] = {}
+    for folder in (path.parent, Path(os.path.realpath(path)).parent):
+        try:
+            status = folder.stat()
+        except OSError:
+            folders[str(folder)] = None
+        else:
+            folders[str(folder)] = (status.st_dev, status.st_ino)
+    return folders

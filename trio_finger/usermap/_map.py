@@ -112,7 +112,7 @@ class UserMap:
             listed = self._file.get(key)
             if listed is None and not self.create:
                 raise RefusedError("only users whom the users file names can be set")
-            before = self._told.get(key)
+            before = self._in_force(key)
             told = Told(
                 name=before.name if before else name,
                 text=text,
@@ -121,8 +121,8 @@ class UserMap:
             )
             await self._store.keep(told)
             self._told[key] = told
-            self._publish(key, told.name)
-            return Status(listed.name if listed else told.name, text, told.since)
+            self._publish(key, before)
+            return Status(told.name, text, told.since)
 
     async def clear(self, name: str) -> Status | None:
         """Go back to what the users file says of *name*, and return that.
@@ -139,7 +139,7 @@ class UserMap:
             if key in self._told:
                 await self._store.drop([before.name])
                 del self._told[key]
-                self._publish(key, before.name)
+                self._publish(key, before)
             return self._in_force(key)
 
     async def replace_file(self, listed: Mapping[str, Status]) -> int:
@@ -164,11 +164,11 @@ class UserMap:
                 if count % _SLICE == 0:
                     await trio.lowlevel.checkpoint()
                 before = self._file.get(key)
-                if before is None or before.text != status.text:
+                if before is not None and before.text == status.text:
+                    status = Status(status.name, before.text, before.since)
+                if status != before:
                     changed.append(key)
-                    file[key] = status
-                else:
-                    file[key] = Status(status.name, before.text, before.since)
+                file[key] = status
             changed += self._file.keys() - file.keys()
 
             over = [
@@ -180,16 +180,17 @@ class UserMap:
                 await self._store.drop([self._told[key].name for key in over])
 
             # From here to the end nothing waits: readers see the old or the new.
-            everyone = list(dict.fromkeys(changed + over))
-            names = [old.name if (old := self._in_force(key)) else key for key in everyone]
+            old = {key: self._in_force(key) for key in changed + over}
             self._file = file
             for key in over:
                 del self._told[key]
-            for key, name in zip(everyone, names, strict=True):
-                self._publish(key, name)
-            return len(everyone)
+            return sum(self._publish(key, before) for key, before in old.items())
 
-    def _publish(self, key: str, name: str) -> None:
-        """Tell the subscribers what holds now for *key*, who was called *name*."""
+    def _publish(self, key: str, before: Status | None) -> bool:
+        """Tell the subscribers what holds now for *key*, and return whether that is new."""
         status = self._in_force(key)
-        self._feed.publish(Change(status.name if status else name, status))
+        either = status or before
+        if either is None or status == before:
+            return False
+        self._feed.publish(Change(either.name, status))
+        return True
