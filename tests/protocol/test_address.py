@@ -80,7 +80,7 @@ def test_any_text(text: str) -> None:
 
 
 hosts = st.ip_addresses().map(str) | st.from_regex(
-    r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True
+    r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z0-9]{1,10}){0,3}", fullmatch=True
 ).filter(str.isascii)
 
 

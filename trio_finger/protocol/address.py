@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 _ADDRESS = re.compile(
-    r"(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<host>[^:\[\]\s/]+)):(?P<port>[0-9]{1,5})", re.ASCII
+    r"(?:\[(?P<ipv6>[^\[\]\s/]*)\]|(?P<host>[^:\[\]\s/]+)):(?P<port>[0-9]{1,5})", re.ASCII
 )
 
 
