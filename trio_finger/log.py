@@ -4,9 +4,11 @@ Whatever a stranger sent may end up in a record, so every value is escaped: no
 control character reaches the terminal, and nobody can forge a record.
 """
 
+import io
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -17,9 +19,9 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
 
-def get_log(door: str) -> FilteringBoundLogger:
-    """Return the log of one part of the program; *door* stands in each record."""
-    log: FilteringBoundLogger = structlog.get_logger(door=door)
+def get_log(door: str, **values: object) -> FilteringBoundLogger:
+    """Return the log of one part of the program; *door* and *values* stand in each record."""
+    log: FilteringBoundLogger = structlog.get_logger(door=door, **values)
     return log
 
 
@@ -41,9 +43,25 @@ def configure_log(level: Level, form: Format) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(sys.stderr))),
     )
     logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.WARNING), force=True)
+
+
+class _Lenient(io.TextIOBase):
+    """Writes to *file* if that can be done: a log without a reader must end nothing."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 class _Forward(logging.Handler):

@@ -18,8 +18,8 @@ from trio_finger.protocol.users_file import Entry, LineFault, format_entry, pars
 
 
 def parse(data: bytes) -> list[Entry | LineFault]:
-    """Parse a whole file."""
-    return list(parse_users(data))
+    """Parse a whole file; lines that say nothing are left out."""
+    return [item for item in parse_users(data) if item is not None]
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,8 @@ def parse_name(text: str) -> str:
 def fold(name: str) -> str:
     """Return the form under which *name* is compared: casefolded after NFC.
 
-    ``fold(a) == fold(b)`` says that *a* and *b* are one user. What is too long to be a
-    name is cut, and still too long to be anybody's.
+    ``fold(a) == fold(b)`` says that *a* and *b* are one user. What is longer than any
+    spelling of a name is cut first.
     """
     if name.isascii():
         return name.lower()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from trio_finger.protocol.text import TextError, decode, fold, parse_name, parse_status
 
+_MAX_LINE = 8192  # bytes; a name, a status and some room
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 
@@ -35,8 +36,12 @@ class LineFault:
     words: str
 
 
-def parse_users(data: bytes) -> Iterator[Entry | LineFault]:
-    """Parse a users file, a line at a time; lines end in LF, CRLF or CR."""
+def parse_users(data: bytes) -> Iterator[Entry | LineFault | None]:
+    """Parse a users file; lines end in LF, CRLF or CR.
+
+    Every line yields something, ``None`` if it says nothing, so that whoever takes
+    turns with others can count them.
+    """
     first: dict[str, int] = {}
     begin = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
     for number, line in enumerate(_LINE.finditer(data, begin), start=1):
@@ -46,6 +51,7 @@ def parse_users(data: bytes) -> Iterator[Entry | LineFault]:
             yield LineFault(number, str(error))
             continue
         if entry is None:
+            yield None
             continue
         seen = first.setdefault(fold(entry.name), number)
         if seen != number:
@@ -60,6 +66,8 @@ def format_entry(entry: Entry) -> bytes:
 
 
 def _parse_line(line: bytes) -> Entry | None:
+    if len(line) > _MAX_LINE:
+        raise TextError(f"the line is longer than {_MAX_LINE} bytes")
     text = decode(line).strip()
     if not text or text.startswith("#"):
         return None

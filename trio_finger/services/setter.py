@@ -20,8 +20,7 @@ _INTERNAL_ERROR = format_error("internal error in server")
 # People type into this door, so it is patient; but it is no place to stay.
 _RECEIVE_SECONDS = 60
 
-# Each may hold MAX_REQUEST bytes; more people than this do not type at one time.
-_MAX_CONNECTIONS = 200
+_MAX_CONNECTIONS = 2000  # each may hold MAX_REQUEST bytes, and a chunk
 
 _CHUNK = 4096  # bytes
 

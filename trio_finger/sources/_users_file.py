@@ -58,7 +58,7 @@ async def read_users_file(path: Path) -> UsersFile:
             await trio.lowlevel.checkpoint()
         if isinstance(item, LineFault):
             faults.append(Fault(path, item.line, item.words))
-        else:
+        elif item is not None:
             users[fold(item.name)] = Status(item.name, item.status, since)
     return UsersFile(users, faults, looks_cut=not data.endswith((b"\n", b"\r")))
 

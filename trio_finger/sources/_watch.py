@@ -95,14 +95,14 @@ class _Follower:
             stamp = await stamp_users_file(self._path)
             if stamp == self._seen:
                 return
-            # What comes after a fault is read, even if it is the version seen last.
-            self._seen = None
             if hurry:
                 file = await read_users_file(self._path)
             else:
                 file, stamp = await self._read_when_still()
             changed = await self._users.replace_file(_overlay(file.users, self._given))
         except (UsersFileError, StoreError) as error:
+            # What comes after this is read, even if it is the version seen last.
+            self._seen = None
             if str(error) != self._complaint:
                 log.error("users file not taken over, what it said still holds", reason=str(error))  # noqa: TRY400
             self._complaint = str(error)
@@ -158,7 +158,7 @@ async def _notice_changes(path: Path, wake: trio.MemorySendChannel[None]) -> Non
                     _say(wake)
                     if await _folders(path) != folders:
                         break  # a link leads elsewhere now, or a folder is another
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter: watchfiles got no inotify
             # The folder is not there, say. The look at every refresh goes on meanwhile.
             log.warning("changes are not noticed at once", reason=str(error))
             await trio.sleep(_WATCH_AGAIN)

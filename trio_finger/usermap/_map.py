@@ -28,6 +28,11 @@ from trio_finger.usermap._status import Status
 _SLICE = 500
 
 
+# How many statuses may be set at one time. Who may set at all may set anybody's, and
+# must still not fill the memory.
+MAX_TOLD = 1_000_000
+
+
 class RefusedError(Exception):
     """A status may not be set or cleared; ``str()`` of it says why, fit to show."""
 
@@ -112,6 +117,8 @@ class UserMap:
             listed = self._file.get(key)
             if listed is None and not self.create:
                 raise RefusedError("only users whom the users file names can be set")
+            if key not in self._told and len(self._told) >= MAX_TOLD:
+                raise RefusedError("too many statuses are set already")
             before = self._in_force(key)
             told = Told(
                 name=before.name if before else name,

@@ -51,7 +51,7 @@ async def run_irc(
       connect: opens a stream to a host and a port.
       random: spreads the delays between attempts; the system's own unless given.
     """
-    log = get_log("irc").bind(server=str(config.server))
+    log = get_log("irc", server=str(config.server))
     chance = random or SystemRandom()
 
     async def attempt() -> None:

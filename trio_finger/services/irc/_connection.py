@@ -24,6 +24,8 @@ SEND_WITHIN = 30
 SILENCE = 150
 QUIT_WITHIN = 1
 
+_CHUNK = 4096  # bytes; what is in them is handled in one go
+
 
 class LostError(Exception):
     """There is no connection any more, or never was; ``str()`` of it says why."""
@@ -145,10 +147,10 @@ class Connection:
     async def _receive_some(self) -> bytes | bytearray:
         with _lost_after(2 * SILENCE, "no sign of life"):
             with trio.move_on_after(SILENCE):
-                return await self._stream.receive_some()
+                return await self._stream.receive_some(_CHUNK)
             self._session.send_ping()
             await self._send()
-            return await self._stream.receive_some()
+            return await self._stream.receive_some(_CHUNK)
 
     async def _send(self) -> None:
         async with self._sending:

@@ -3,19 +3,23 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from quart import Response, render_template, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
-from trio_finger.protocol.text import format_age
+from trio_finger.protocol.text import clean, format_age
 from trio_finger.services.web.xmlrpc import answer_call
 from trio_finger.usermap import Status, UserMap
 
-_MAX_BODY = 1024 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
+_MAX_BODY = 128 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
 _BODY_SECONDS = 10  # until a whole body must have arrived
+
+# All files that the pages use, served from memory: no request ever opens one.
+_STATIC: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
@@ -50,10 +54,13 @@ class Site:
 
 def create_app(users: UserMap, site: Site) -> QuartTrio:
     """Return the app that shows *users*, ready to be served."""
-    app = QuartTrio(__name__)
+    app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+    folder = Path(__file__).parent / "static"
+    static_files = {name: (folder / name).read_bytes() for name in _STATIC}
 
     @app.template_filter("age")
     def age(since: datetime) -> str:
@@ -79,13 +86,21 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     @app.get("/~<name>")
     async def user(name: str) -> tuple[str, int]:
         status = users.get(name)
-        page = await render_template("user.html", name=name, status=status)
+        page = await render_template("user.html", name=clean(name), status=status)
         return page, 200 if status else 404
 
     @app.get("/~<name>/online")
     async def online(name: str) -> Response:
         status = users.get(name)
         return _plain(status.text, 200) if status else _plain("No such user", 404)
+
+    @app.get("/static/<name>")
+    async def static(name: str) -> Response:
+        if name not in _STATIC:
+            raise NotFound
+        response = Response(static_files[name], content_type=_STATIC[name])
+        response.headers["Cache-Control"] = "max-age=3600"
+        return response
 
     @app.post("/RPC2")
     async def xmlrpc() -> Response:

@@ -9,6 +9,8 @@
 - under quart-trio the task that ends a response is cancelled just before it starts
   the keep-alive timer or closes the connection, so idle connections stay for ever.
 
+Its shield around closing an idle connection can stay: it waits for nothing there.
+
 So only Hypercorn's connection is used, one a handler of `serve_connections`, which
 contains what goes wrong in it; and of that connection these three things are replaced.
 When Hypercorn changes, this file is what has to be looked at.
@@ -174,8 +176,9 @@ class _Connection(TCPServer):
         """Half-close, and let `_read_data` drain what comes; `net.finish` says why."""
         self._closing = True
         self._reading.deadline = trio.current_time() + DRAIN_SECONDS
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            await self.stream.send_eof()
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async with self.send_lock:
+                await self.stream.send_eof()
 
 
 class _HTTP1(H11Protocol):
@@ -196,8 +199,14 @@ class _HTTP1(H11Protocol):
         await super()._create_stream(
             h11.Request(
                 method=request.method,
-                target=_ADDRESS.sub(b"", request.target) or b"/",
+                target=_path(request.target),
                 headers=[header for header in request.headers if header[0] != b"upgrade"],
                 http_version=request.http_version,
             )
         )
+
+
+def _path(target: bytes) -> bytes:
+    """Return *target* as the path, and the query, on this server."""
+    path = _ADDRESS.sub(b"", target)
+    return path if path.startswith((b"/", b"*")) else b"/" + path
