@@ -97,7 +97,7 @@ class Running:
         with trio.fail_after(PATIENCE):
             return await self.process.wait()
 
-    async def _collect(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _collect(self, *, task_status: trio.TaskStatus[None]) -> None:
         assert self.process.stderr is not None
         rest = b""
         async for chunk in self.process.stderr:

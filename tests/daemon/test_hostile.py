@@ -1,6 +1,9 @@
 """What strangers send a running daemon: the next client is served, and memory stays flat."""
 
+import json
+import signal
 import struct
+import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -9,7 +12,7 @@ from socket import SO_LINGER, SOL_SOCKET
 import pytest
 import trio
 
-from tests.running import PATIENCE, Running, run_daemon
+from tests.running import CONFIG, PATIENCE, TRIO_FINGER, USERS, Running, run_daemon
 
 DOORS = ("finger", "setter", "web")
 MEBIBYTE = 1024 * 1024
@@ -122,6 +125,42 @@ async def test_many_connections_at_once(tmp_path: Path) -> None:
             await stack.enter_async_context(stream)
         with trio.fail_after(PATIENCE):
             await is_well(daemon)
+
+
+async def test_no_descriptor_left(tmp_path: Path) -> None:
+    """With every descriptor in use it goes on, takes no new configuration, and recovers (T25)."""
+    few = ("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh")
+    async with run_daemon(tmp_path, wrapper=few) as daemon:
+        async with AsyncExitStack() as stack:
+            for _ in range(100):
+                stream = await trio.open_tcp_stream("127.0.0.1", daemon.port("finger"))
+                await stack.enter_async_context(stream)
+            (tmp_path / "config.toml").write_text(
+                CONFIG.replace("[finger]", "[finger]\nlist = false")
+            )
+            daemon.process.send_signal(signal.SIGHUP)
+            await daemon.logged("configuration not taken over")
+        await is_well(daemon)
+        daemon.process.send_signal(signal.SIGHUP)
+        await daemon.logged("configuration read again")
+        assert await daemon.finger(b"\r\n") == b"Finger online user list denied\r\n"
+
+
+async def test_log_without_a_reader(tmp_path: Path) -> None:
+    """That nobody reads the log any more is no reason to stop serving."""
+    (tmp_path / "config.toml").write_text(CONFIG)
+    (tmp_path / "users").write_text(USERS)
+    process = await trio.lowlevel.open_process(TRIO_FINGER, cwd=tmp_path, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    log = b""
+    with trio.fail_after(PATIENCE):
+        while b"ready" not in log:
+            log += await process.stderr.receive_some()
+        await process.stderr.aclose()
+        ready = json.loads(log.splitlines()[-1])
+        daemon = Running(tmp_path, process, [ready])
+        await is_well(daemon)
+        assert await daemon.stop() == 0
 
 
 async def test_internal_names_show_nowhere(tmp_path: Path) -> None:

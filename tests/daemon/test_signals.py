@@ -1,6 +1,7 @@
 """Signals: SIGTERM and SIGINT drain within the grace, SIGHUP reads again."""
 
 import signal
+import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM
@@ -8,7 +9,7 @@ from socket import AF_UNIX, SOCK_DGRAM
 import pytest
 import trio
 
-from tests.running import CONFIG, PATIENCE, Running, run_daemon
+from tests.running import CONFIG, PATIENCE, TRIO_FINGER, Running, run_daemon
 
 
 async def open_stream(daemon: Running, door: str, stack: AsyncExitStack) -> trio.SocketStream:
@@ -23,7 +24,7 @@ async def test_idle_daemon_stops_at_once(tmp_path: Path, number: signal.Signals)
         started = trio.current_time()
         assert await daemon.stop(number) == 0
         assert trio.current_time() - started < 3
-        assert daemon.log[-1]["event"] == "stopped"
+        assert daemon.log[-1]["event"] == "stopped", daemon.log
 
 
 async def test_query_under_way_is_answered(tmp_path: Path) -> None:
@@ -146,3 +147,37 @@ async def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 assert await notified.recv(100) == b"READY=1"
                 await daemon.stop()
                 assert await notified.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_another_signal_while_draining(tmp_path: Path, second: signal.Signals) -> None:
+    """SIGTERM or SIGINT again ends the waiting, SIGHUP changes nothing; it exits with 0."""
+    config = CONFIG.replace('grace = "5s"', 'grace = "3s"')
+    async with run_daemon(tmp_path, config=config) as daemon, AsyncExitStack() as stack:
+        unfinished = await open_stream(daemon, "finger", stack)
+        await unfinished.send_all(b"mosh")
+        await daemon.finger(b"moshez\r\n")
+        daemon.process.terminate()
+        await daemon.logged("stopping")
+        started = trio.current_time()
+        assert await daemon.stop(second) == 0
+        waited = trio.current_time() - started
+        assert waited > 2 if second == signal.SIGHUP else waited < 2
+    assert daemon.log[-1]["event"] == "stopped", daemon.log
+
+
+async def test_stops_while_it_starts(tmp_path: Path) -> None:
+    """SIGTERM need not wait until a large users file has been read."""
+    (tmp_path / "users").write_text("".join(f"user{n}: Here\n" for n in range(300_000)))
+    (tmp_path / "config.toml").write_text(CONFIG)
+    process = await trio.lowlevel.open_process(TRIO_FINGER, cwd=tmp_path, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    with trio.fail_after(PATIENCE):
+        log = b""
+        while b'"starting"' not in log:
+            log += await process.stderr.receive_some()
+        process.terminate()
+        log += b"".join([chunk async for chunk in process.stderr])
+        assert await process.wait() == 0
+    assert b'"stopped"' in log
+    assert b'"ready"' not in log

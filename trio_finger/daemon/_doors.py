@@ -1,6 +1,7 @@
 """The servers: which run, on which sockets, and how a new configuration reaches them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from trio_finger.config import Config
-from trio_finger.net import ListenError, ListeningSockets
+from trio_finger.net import ListeningSockets
 from trio_finger.protocol.address import Address
 from trio_finger.services.finger import serve_finger
 from trio_finger.services.setter import serve_setter
@@ -29,6 +30,19 @@ class _Running:
     settings: object
     listen: tuple[Address, ...]
     stop: trio.Event
+
+
+@contextmanager
+def open_doors(users: UserMap, nursery: trio.Nursery) -> Iterator["Doors"]:
+    """Have `Doors` in *nursery* for the length of a ``with`` block.
+
+    At its end no one new is let in; the nursery ends when everybody has been served.
+    """
+    doors = Doors(users, nursery)
+    try:
+        yield doors
+    finally:
+        doors.close()
 
 
 class Doors:
@@ -54,42 +68,57 @@ class Doors:
           ListenError: an address cannot be bound. Nothing has changed.
         """
         listen = {door: _listen(config, door) for door in _SERVE}
-        try:
+        listeners: dict[str, list[trio.SocketListener]] = {}
+        with ExitStack() as undo:
+            undo.callback(self._close_unused_sockets)
             bound = {door: await self._sockets[door].bind(listen[door]) for door in _SERVE}
-        except ListenError:
-            self._close_sockets({door: running.listen for door, running in self._running.items()})
-            raise
-        settings = _settings(config, bound)
+            settings = _settings(config, bound)
+            for door in _SERVE:
+                if settings[door] and not self._runs(door, settings[door], listen[door]):
+                    listeners[door] = self._sockets[door].duplicate(listen[door])
+                    for listener in listeners[door]:
+                        undo.callback(listener.socket.close)
+            undo.pop_all()  # from here on nothing can fail
         for door in _SERVE:
-            self._replace(door, settings[door], listen[door])
-        self._close_sockets(listen)
+            if door in listeners:
+                self._start(door, settings[door], listen[door], listeners[door])
+            elif settings[door] is None:
+                self._stop(door)
+        self._close_unused_sockets()
         return {door: addresses for door, addresses in bound.items() if addresses}
 
-    def stop(self) -> None:
-        """Let no one new in; the nursery ends when everybody has been served."""
+    def close(self) -> None:
+        """Let no one new in."""
         for door in _SERVE:
-            self._replace(door, None, ())
-        self._close_sockets({})
+            self._stop(door)
+        self._close_unused_sockets()
 
-    def _replace(self, door: str, settings: object, listen: tuple[Address, ...]) -> None:
-        old = self._running.get(door)
-        if old is not None and (old.settings, old.listen) == (settings, listen):
-            return
-        if settings is not None:
-            stop = trio.Event()
-            listeners = self._sockets[door].duplicate(listen)
-            self._nursery.start_soon(
-                partial(_SERVE[door], settings, self._users, listeners, stop=stop), name=door
-            )
-            self._running[door] = _Running(settings, listen, stop)
-        else:
-            self._running.pop(door, None)
+    def _runs(self, door: str, settings: object, listen: tuple[Address, ...]) -> bool:
+        running = self._running.get(door)
+        return running is not None and (running.settings, running.listen) == (settings, listen)
+
+    def _start(
+        self,
+        door: str,
+        settings: object,
+        listen: tuple[Address, ...],
+        listeners: list[trio.SocketListener],
+    ) -> None:
+        new = _Running(settings, listen, trio.Event())
+        serve = partial(_SERVE[door], settings, self._users, listeners, stop=new.stop)
+        self._nursery.start_soon(serve, name=door)
+        self._stop(door)
+        self._running[door] = new
+
+    def _stop(self, door: str) -> None:
+        old = self._running.pop(door, None)
         if old is not None:
             old.stop.set()
 
-    def _close_sockets(self, listen: Mapping[str, tuple[Address, ...]]) -> None:
+    def _close_unused_sockets(self) -> None:
         for door, sockets in self._sockets.items():
-            sockets.keep(listen.get(door, ()))
+            running = self._running.get(door)
+            sockets.keep(running.listen if running is not None else ())
 
 
 class _Listening(Protocol):

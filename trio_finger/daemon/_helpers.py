@@ -19,6 +19,8 @@ class Helpers:
         self._watching = trio.CancelScope()
         self._irc: Irc | None = None
         self._chatting = trio.CancelScope()
+        self._left = trio.Event()
+        self._left.set()  # there was no bot before the first
 
     async def start(self, config: Config) -> None:
         """Start what *config* wants; the users file is read once when this returns."""
@@ -38,7 +40,8 @@ class Helpers:
     def _chat(self, config: Irc | None) -> None:
         self._irc = config
         if config is not None:
-            self._nursery.start_soon(_chat, self._chatting, config, self._users)
+            before, self._left = self._left, trio.Event()
+            self._nursery.start_soon(_chat, self._chatting, config, self._users, before, self._left)
 
 
 async def _watch(  # noqa: ASYNC128 - watch_users calls started()
@@ -53,6 +56,13 @@ async def _watch(  # noqa: ASYNC128 - watch_users calls started()
         await watch_users(config.users, config.given, users, hurry=hurry, task_status=task_status)
 
 
-async def _chat(scope: trio.CancelScope, config: Irc, users: UserMap) -> None:
-    with scope:
-        await run_irc(config, users)
+async def _chat(
+    scope: trio.CancelScope, config: Irc, users: UserMap, before: trio.Event, left: trio.Event
+) -> None:
+    """Run a bot once the one *before* it has left, whose nick it may want; say when it *left*."""
+    try:
+        with scope:
+            await before.wait()
+            await run_irc(config, users)
+    finally:
+        left.set()

@@ -42,12 +42,21 @@ class ListeningSockets:
         return bound
 
     def duplicate(self, addresses: Iterable[Address]) -> list[trio.SocketListener]:
-        """Return listeners of their own, for a service to close, on bound *addresses*."""
-        return [
-            trio.SocketListener(listener.socket.dup())
-            for address in addresses
-            for listener in self._bound[address]
-        ]
+        """Return listeners of their own, for a service to close, on bound *addresses*.
+
+        Raises:
+          ListenError: there are no file descriptors left.
+        """
+        duplicates: list[trio.SocketListener] = []
+        try:
+            for address in addresses:
+                for listener in self._bound[address]:
+                    duplicates.append(trio.SocketListener(listener.socket.dup()))
+        except OSError as error:
+            for duplicate in duplicates:
+                duplicate.socket.close()
+            raise ListenError(f"cannot go on listening: {error.strerror}") from error
+        return duplicates
 
     def keep(self, addresses: Iterable[Address]) -> None:
         """Close every socket but those on *addresses*."""

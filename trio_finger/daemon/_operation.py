@@ -1,0 +1,77 @@
+"""Going by the configuration: the one at start, and whatever SIGHUP brings."""
+
+from collections.abc import Callable
+
+import trio
+
+from trio_finger.config import Config, ConfigError
+from trio_finger.daemon._doors import Doors
+from trio_finger.daemon._helpers import Helpers
+from trio_finger.daemon._notify import notify
+from trio_finger.log import configure_log, get_log
+from trio_finger.net import ListenError
+from trio_finger.usermap import UserMap
+
+log = get_log("daemon")
+
+
+class Operation:
+    """Has everything run as the configuration says.
+
+    Args:
+      load: reads the configuration.
+      config: what it said when it was read first.
+      users: is told who may be set.
+      doors: the servers, which owe answers.
+      helpers: the others.
+
+    Attributes:
+      config: what everything runs by now.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        config: Config,
+        users: UserMap,
+        doors: Doors,
+        helpers: Helpers,
+    ) -> None:
+        self.config = config
+        self._load = load
+        self._users = users
+        self._doors = doors
+        self._helpers = helpers
+
+    async def run(self, hangups: trio.MemoryReceiveChannel[None]) -> None:
+        """Start everything, and go by a new configuration upon each of *hangups*.
+
+        Raises:
+          ListenError: an address cannot be listened on at start.
+        """
+        self._limit_users()
+        await self._helpers.start(self.config)
+        log.info("ready", **await self._doors.apply(self.config))
+        notify("READY=1")
+        async for _ in hangups:
+            await self._reload()
+            self._limit_users()
+            self._helpers.restart(self.config)
+
+    async def _reload(self) -> None:
+        """Take the configuration over as it is now, unless it is wrong."""
+        try:
+            new = self._load()
+            await self._doors.apply(new)
+        except (ConfigError, ListenError) as error:
+            for reason in str(error).splitlines():
+                log.error("configuration not taken over", reason=reason)  # noqa: TRY400
+            return
+        if new.store != self.config.store:
+            log.warning("another store is only opened at the next start", url=new.store.url)
+        self.config = new
+        configure_log(new.log.level, new.log.format)
+        log.info("configuration read again")
+
+    def _limit_users(self) -> None:
+        self._users.create = self.config.users is None or self.config.users.create
