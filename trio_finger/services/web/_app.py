@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from quart import Response, render_template, request
+import trio
+from quart import Response, render_template, request, stream_template
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -20,6 +21,8 @@ _BODY_SECONDS = 10  # until a whole body must have arrived
 
 # All files that the pages use, served from memory: no request ever opens one.
 _STATIC: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+_PIECES = 500  # of a page between two checkpoints; a user has some ten
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
@@ -78,7 +81,7 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     @app.get("/")
     async def index() -> str:
         everybody = list(users)
-        return await render_template(
+        return await _render_in_turns(
             "index.html", users=everybody, example=_example(everybody), url=request.host_url
         )
 
@@ -127,6 +130,16 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
         return response
 
     return app
+
+
+async def _render_in_turns(template: str, **context: object) -> str:
+    """Render a page that may be long, and let others run every millisecond or so."""
+    page: list[str] = []
+    async for piece in await stream_template(template, **context):
+        page.append(piece)
+        if len(page) % _PIECES == 0:
+            await trio.lowlevel.checkpoint()
+    return "".join(page)
 
 
 def _example(users: list[Status]) -> str:
