@@ -2,10 +2,12 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
+from io import BufferedRandom
+from tempfile import TemporaryFile
 
 import pytest
 import structlog
@@ -28,23 +30,38 @@ FORMATS: list[Format] = ["console", "json"]
 _VALUE = re.compile(r' (\w+)=("(?:[^"\\]|\\.)*"|[^ "=]*)(?= |$)')
 
 
+class Caught:
+    """What has been written to *file*, as long as it is open, and ever after."""
+
+    def __init__(self, file: BufferedRandom) -> None:
+        self._file = file
+        self._text = ""
+
+    def getvalue(self) -> str:
+        if not self._file.closed:
+            self._text = os.pread(self._file.fileno(), 1_000_000, 0).decode()
+        return self._text
+
+
 @contextmanager
-def logging_to(level: Level, form: Format) -> Iterator[StringIO]:
+def logging_to(level: Level, form: Format) -> Iterator[Caught]:
     """Catch what is logged, and leave the logging of this process as it was."""
     root = logging.getLogger()
     handlers, threshold = root.handlers[:], root.level
     for handler in handlers:
         root.removeHandler(handler)  # or else it would be closed
-    caught = StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stderr", caught)
-        configure_log(level, form)
-    try:
-        yield caught
-    finally:
-        structlog.reset_defaults()
-        root.handlers[:] = handlers
-        root.setLevel(threshold)
+    with TemporaryFile() as file:
+        caught = Caught(file)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stderr", file)
+            configure_log(level, form)
+        try:
+            yield caught
+        finally:
+            caught.getvalue()
+            structlog.reset_defaults()
+            root.handlers[:] = handlers
+            root.setLevel(threshold)
 
 
 def record(form: Format, event: str, **values: object) -> str:

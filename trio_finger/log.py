@@ -6,6 +6,7 @@ control character reaches the terminal, and nobody can forge a record.
 
 import io
 import logging
+import os
 import sys
 from contextlib import suppress
 from typing import Literal, TextIO, cast
@@ -43,25 +44,25 @@ def configure_log(level: Level, form: Format) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(sys.stderr.fileno()))),
     )
     logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.WARNING), force=True)
 
 
 class _Lenient(io.TextIOBase):
-    """Writes to *file* if that can be done: a log without a reader must end nothing."""
+    """Writes to a file descriptor, if that can be done: a log without a reader ends nothing.
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    There is no buffer between, or what could not be written would be tried again at
+    the end of the process, and make that fail.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            self._file.write(text)
+            os.write(self._descriptor, text.encode())
         return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._file.flush()
 
 
 class _Forward(logging.Handler):
