@@ -4,7 +4,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,12 +142,17 @@ async def test_a_file_from_the_future(path: Path) -> None:
     assert now <= status.since <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("time", [1e12, -1e12, 253_402_300_800])
-@pytest.mark.parametrize("folder", ["tmp_path", "/dev/shm"])
-async def test_a_file_from_beyond_all_calendars(
-    request: pytest.FixtureRequest, folder: str, time: float
-) -> None:
-    """A time that no calendar has makes no file unreadable (T33)."""
+@pytest.fixture(params=[1e12, -1e12, 253_402_300_800])
+def time(request: pytest.FixtureRequest) -> float:
+    """A time that no calendar has."""
+    value: float = request.param
+    return value
+
+
+@pytest.fixture(params=["tmp_path", "/dev/shm"])
+def odd_file(request: pytest.FixtureRequest, time: float) -> Iterator[Path]:
+    """A users file that was written at *time*, where a file system can hold that."""
+    folder: str = request.param
     place = Path(folder if folder.startswith("/") else request.getfixturevalue(folder))
     if not os.access(place, os.W_OK):
         pytest.skip(f"{place} cannot be written to")
@@ -156,10 +161,15 @@ async def test_a_file_from_beyond_all_calendars(
     try:
         os.utime(path, (time, time))
         if path.stat().st_mtime != time:
-            pytest.skip("this file system has no such time")
-        file = await read_users_file(path)
+            pytest.skip(f"the file system of {folder} cannot hold the time {time:g}")
+        yield path
     finally:
         path.unlink()
+
+
+async def test_a_file_from_beyond_all_calendars(odd_file: Path) -> None:
+    """A time that no calendar has makes no file unreadable (T33)."""
+    file = await read_users_file(odd_file)
     assert file.users["moshez"].text == "A"
     assert file.users["moshez"].since <= datetime.now(UTC)
 
