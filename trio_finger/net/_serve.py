@@ -33,9 +33,9 @@ async def serve_connections(
       max_connections: how many handlers run at once. More are closed at once, unserved.
       sorry: what a client is sent when its handler fails.
 
-    A fault in a handler ends its own connection and nothing else: this is the one
-    place where an exception of any kind is caught, because one that leaves a handler
-    would cancel every other connection, and the daemon with them.
+    A fault in a handler ends its own connection and nothing else: here, and nowhere
+    else around a connection, an exception of any kind is caught, because one that
+    leaves a handler would cancel every other connection, and the daemon with them.
     """
 
     async def guard(stream: trio.SocketStream) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from logging import DEBUG
 
 import trio
 
@@ -65,7 +66,8 @@ async def handle_finger(
         answer = answer_query(line, users, list_users=config.list, now=datetime.now(UTC))
     except QueryTooLongError:
         line, answer = b"", _TOO_LONG
-    log.debug("query", peer=peer_name(stream), query=line.decode("utf-8", "backslashreplace"))
+    if log.is_enabled_for(DEBUG):  # a name costs a system call
+        log.debug("query", peer=peer_name(stream), query=line.decode("utf-8", "backslashreplace"))
     await send_in_pieces(stream, answer)
     await finish(stream)
 
