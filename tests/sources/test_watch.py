@@ -237,6 +237,21 @@ async def test_faults_in_the_log_are_bounded(path: Path, log: Log, quick_clock: 
         assert (await log.hear("more lines skipped"))["count"] == 980
 
 
+async def test_nothing_but_bad_lines_is_not_believed(
+    path: Path, log: Log, quick_clock: MockClock
+) -> None:
+    """A file that was saved in another encoding sends nobody away; each line is named."""
+    async with watching(path) as watched:
+        before = list(watched.users)
+        path.write_bytes(GOOD.encode("utf-16"))
+        assert "not UTF-8 text" in (await log.hear("users file line skipped"))["reason"]
+        reason = (await log.hear("users file not taken over, what it said still holds"))["reason"]
+        assert reason == f"{path}: no line of it is right"
+        assert list(watched.users) == before
+        watched.write(GOOD.replace("Happy and well", "Back"))
+        await watched.becomes("Back")
+
+
 # Every way to change a file
 
 

@@ -1,5 +1,6 @@
 """The one nursery. The indentation of `run_daemon` is the order of its end."""
 
+import os
 import resource
 from collections.abc import Callable
 
@@ -43,7 +44,7 @@ async def run_daemon(load: Callable[[], Config]) -> None:
     _raise_descriptor_limit()
     async with trio.open_nursery() as nursery:
         signals = await nursery.start(receive_signals)
-        log.info("starting", version=__version__)
+        log.info("starting", version=__version__, pid=os.getpid())
         async with open_store(config.store.url) as store:
             users = UserMap(store)
             await users.load()

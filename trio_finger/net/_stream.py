@@ -1,5 +1,7 @@
 """Small courtesies towards a stream, each with an end."""
 
+import os
+
 import trio
 
 _PIECE = 64 * 1024  # bytes of an answer that a client must take within _PIECE_SECONDS
@@ -61,5 +63,11 @@ def connect_error(error: OSError) -> str:
     errors: list[BaseException] = [error]
     if isinstance(error.__cause__, BaseExceptionGroup):
         errors = list(error.__cause__.exceptions)
-    reasons = (getattr(each, "strerror", None) or str(each) for each in errors)
-    return "; ".join(dict.fromkeys(reasons))
+    return "; ".join(dict.fromkeys(map(_reason, errors)))
+
+
+def _reason(error: BaseException) -> str:
+    # Of a system call, Trio's words name the address again; of a look-up there is no number.
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)

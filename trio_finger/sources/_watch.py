@@ -38,6 +38,8 @@ _FAULTS_SHOWN = 20  # in the log, of one reading of the file; the rest is counte
 # How soon watchfiles notices that it was cancelled (its own choice is 5 s).
 _WATCH_TIMEOUT = 200  # milliseconds
 
+_NOT_TAKEN_OVER = "users file not taken over, what it said still holds"
+
 log = get_log("users")
 
 
@@ -99,12 +101,12 @@ class _Follower:
                 file = await read_users_file(self._path)
             else:
                 file, stamp = await self._read_when_still()
-            changed = await self._users.replace_file(_overlay(file.users, self._given))
+            changed = await self._take_over(file)
         except (UsersFileError, StoreError) as error:
             # What comes after this is read, even if it is the version seen last.
             self._seen = None
             if str(error) != self._complaint:
-                log.error("users file not taken over, what it said still holds", reason=str(error))  # noqa: TRY400
+                log.error(_NOT_TAKEN_OVER, reason=str(error))  # noqa: TRY400
             self._complaint = str(error)
             return
         self._seen = stamp
@@ -126,12 +128,25 @@ class _Follower:
                 return file, stamp
         raise UsersFileError(f"{self._path}: is being written all the time")
 
-    def _report(self, file: UsersFile, changed: int) -> None:
+    async def _take_over(self, file: UsersFile) -> int | None:
+        """Go by *file*, and return how many users changed; ``None`` if it is not believed.
+
+        Where every line is wrong it is in another encoding, or another file by mistake:
+        no reason to think that everybody is gone.
+        """
+        if file.faults and not file.users:
+            return None
+        return await self._users.replace_file(_overlay(file.users, self._given))
+
+    def _report(self, file: UsersFile, changed: int | None) -> None:
         for fault in file.faults[:_FAULTS_SHOWN]:
             log.warning("users file line skipped", reason=str(fault))
         if len(file.faults) > _FAULTS_SHOWN:
             log.warning("more lines skipped", count=len(file.faults) - _FAULTS_SHOWN)
-        log.info("users file read", users=len(file.users), changed=changed)
+        if changed is None:
+            log.error(_NOT_TAKEN_OVER, reason=f"{self._path}: no line of it is right")
+        else:
+            log.info("users file read", users=len(file.users), changed=changed)
 
 
 def _overlay(users: dict[str, Status], given: Sequence[tuple[str, str]]) -> dict[str, Status]:

@@ -57,6 +57,8 @@ async def run_irc(
     async def attempt() -> None:
         async with open_connection(connect, config.server, config.nick) as connection:
             log.info("connected", nick=connection.nick)
+            if connection.nick != config.nick:
+                log.warning("another nick", wanted=config.nick, nick=connection.nick)
             await _converse(connection, users)
 
     def on_failure(reasons: list[Exception], delay: float) -> None:
