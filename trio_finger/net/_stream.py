@@ -4,6 +4,8 @@ import os
 
 import trio
 
+from trio_finger.protocol.address import Address
+
 _PIECE = 64 * 1024  # bytes of an answer that a client must take within _PIECE_SECONDS
 _PIECE_SECONDS = 10
 
@@ -51,7 +53,7 @@ def peer_name(stream: trio.abc.Stream) -> str:
         host, port, *_ = stream.socket.getpeername()
     except (OSError, ValueError):
         return "?"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(Address(host, port))
 
 
 def connect_error(error: OSError) -> str:
