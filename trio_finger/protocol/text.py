@@ -9,6 +9,7 @@ import unicodedata
 
 MAX_NAME = 64  # characters
 MAX_STATUS = 1024  # bytes of UTF-8
+MAX_PLAN = 64 * 1024  # bytes of UTF-8
 
 # The longest text that NFC can shorten to MAX_NAME characters: it composes four into
 # one at most. Normalizing takes time that grows with the square of a text's length,
@@ -89,6 +90,18 @@ def parse_status(text: str) -> str:
     if len(text) > _MAX_RAW_STATUS or len(status.encode()) > MAX_STATUS:
         raise TextError(f"the status is longer than {MAX_STATUS} bytes")
     return status
+
+
+def parse_plan(text: str) -> str:
+    """Return *text* as the clean lines of a plan, LF between them, none empty at the end.
+
+    Raises:
+      TextError: it is longer than `MAX_PLAN` bytes.
+    """
+    if len(text) > MAX_PLAN or len(text.encode("utf-8", "surrogatepass")) > MAX_PLAN:
+        raise TextError(f"the plan is longer than {MAX_PLAN} bytes")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(clean(line).rstrip() for line in lines).rstrip("\n")
 
 
 def parse_name(text: str) -> str:

@@ -1,7 +1,17 @@
 """Keeps what people set, behind one interface, whatever the kind of store."""
 
-from trio_finger.store._interface import Store, StoreError, Told
+from trio_finger.store._interface import Dropped, Field, Past, Store, StoreError, Told, Token
 from trio_finger.store._memory import MemoryStore
 from trio_finger.store._open import open_store
 
-__all__ = ["MemoryStore", "Store", "StoreError", "Told", "open_store"]
+__all__ = [
+    "Dropped",
+    "Field",
+    "MemoryStore",
+    "Past",
+    "Store",
+    "StoreError",
+    "Told",
+    "Token",
+    "open_store",
+]

@@ -1,26 +1,59 @@
-"""The store that keeps statuses for as long as the daemon runs."""
+"""The store that keeps what was told for as long as the daemon runs."""
+
+from collections import deque
+from collections.abc import Sequence
 
 import trio
 
 from trio_finger.protocol.text import fold
-from trio_finger.store._interface import Told
+from trio_finger.store._interface import Dropped, Field, Past, Told, Token
 
 
 class MemoryStore:
-    """Keeps statuses in this process alone: ``memory:``."""
+    """Keeps everything in this process alone: ``memory:``.
 
-    def __init__(self) -> None:
-        self._kept: dict[str, Told] = {}
+    Args:
+      history: how many statuses of each user are remembered.
+    """
+
+    def __init__(self, history: int = 0) -> None:
+        self._length = history
+        self._kept: dict[tuple[str, Field], Told] = {}
+        self._history: dict[str, deque[Past]] = {}
+        self._tokens: dict[str, Token] = {}
 
     async def load(self) -> list[Told]:
         await trio.lowlevel.checkpoint()
         return list(self._kept.values())
 
-    async def keep(self, told: Told) -> None:
+    async def write(self, writes: Sequence[Told | Dropped]) -> None:
         await trio.lowlevel.checkpoint()
-        self._kept[fold(told.name)] = told
+        for write in writes:
+            key = fold(write.name)
+            if isinstance(write, Dropped):
+                self._kept.pop((key, write.field), None)
+                continue
+            self._kept[key, write.field] = write
+            if write.field == "status" and self._length:
+                past = self._history.setdefault(key, deque(maxlen=self._length))
+                past.appendleft(Past(write.name, write.text, write.since, write.until))
 
-    async def drop(self, names: list[str]) -> None:
+    async def history(self, name: str) -> list[Past]:
         await trio.lowlevel.checkpoint()
-        for name in names:
-            self._kept.pop(fold(name), None)
+        return list(self._history.get(fold(name), ()))
+
+    async def add_token(self, token: Token) -> None:
+        await trio.lowlevel.checkpoint()
+        self._tokens[token.id] = token
+
+    async def find_token(self, token_id: str) -> Token | None:
+        await trio.lowlevel.checkpoint()
+        return self._tokens.get(token_id)
+
+    async def tokens(self) -> list[Token]:
+        await trio.lowlevel.checkpoint()
+        return list(self._tokens.values())
+
+    async def revoke_token(self, token_id: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        return self._tokens.pop(token_id, None) is not None

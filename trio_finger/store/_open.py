@@ -6,17 +6,27 @@ from contextlib import asynccontextmanager
 from trio_finger.store._interface import Store, StoreError
 from trio_finger.store._memory import MemoryStore
 
+DEFAULT_HISTORY = 100  # statuses a user
+
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, *, history: int = DEFAULT_HISTORY, sole: bool = True
+) -> AsyncIterator[Store]:
     """Open the store at *url* (``KIND:REST``) for the length of an ``async with``.
+
+    Args:
+      url: ``memory:``, or ``sqlite:PATH``.
+      history: how many statuses of each user are remembered.
+      sole: this is the daemon's own use of the store, and there may be only one such.
+        A command that looks after tokens beside a daemon says ``False``.
 
     Raises:
       StoreError: it cannot be opened.
     """
-    kind, _, _ = url.partition(":")
+    kind, _, _rest = url.partition(":")
     match kind:
         case "memory":
-            yield MemoryStore()
+            yield MemoryStore(history)
         case _:
             raise StoreError(f"there is no store of the kind {kind!r}")
