@@ -1,6 +1,8 @@
 """The daemon as its users have it: a process of its own, spoken to through its doors."""
 
 import json
+import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -16,6 +18,23 @@ import trio
 PATIENCE = 20  # seconds
 
 TRIO_FINGER = (sys.executable, "-W", "error", "-m", "trio_finger")
+
+# Root does not serve. Where root tests, daemons are another user's from the beginning, who
+# may yet read and write wherever the tests and their folders are, and use port 79.
+_CAPABILITIES = "+dac_override,+net_bind_service"
+AS_USER = (
+    (
+        "setpriv",
+        f"--reuid={pwd.getpwnam('nobody').pw_uid}",
+        f"--regid={pwd.getpwnam('nobody').pw_gid}",
+        "--clear-groups",
+        f"--inh-caps={_CAPABILITIES}",
+        f"--ambient-caps={_CAPABILITIES}",
+    )
+    if os.geteuid() == 0
+    else ()
+)
+DAEMON = (*AS_USER, *TRIO_FINGER)
 
 USERS = "moshez: Happy and well\nshawn: Alive\n"
 
@@ -133,7 +152,7 @@ async def run_daemon(
     (folder / "config.toml").write_text(config)
     if users is not None:
         (folder / "users").write_text(users)
-    command = [*wrapper, *TRIO_FINGER, *arguments]
+    command = [*AS_USER, *wrapper, *TRIO_FINGER, *arguments]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, cwd=folder, stderr=subprocess.PIPE)
         running = Running(folder, process)

@@ -12,7 +12,7 @@ from socket import SO_LINGER, SOL_SOCKET
 import pytest
 import trio
 
-from tests.running import CONFIG, PATIENCE, TRIO_FINGER, USERS, Running, run_daemon
+from tests.running import CONFIG, DAEMON, PATIENCE, USERS, Running, run_daemon
 
 DOORS = ("finger", "setter", "web")
 MEBIBYTE = 1024 * 1024
@@ -153,7 +153,7 @@ async def test_log_without_a_reader(tmp_path: Path) -> None:
     """That nobody reads the log any more is no reason to stop serving."""
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "users").write_text(USERS)
-    process = await trio.lowlevel.open_process(TRIO_FINGER, cwd=tmp_path, stderr=subprocess.PIPE)
+    process = await trio.lowlevel.open_process(DAEMON, cwd=tmp_path, stderr=subprocess.PIPE)
     assert process.stderr is not None
     log = b""
     with trio.fail_after(PATIENCE):

@@ -9,7 +9,7 @@ from socket import AF_UNIX, SOCK_DGRAM
 import pytest
 import trio
 
-from tests.running import CONFIG, PATIENCE, TRIO_FINGER, Running, run_daemon
+from tests.running import CONFIG, DAEMON, PATIENCE, Running, run_daemon
 
 
 async def open_stream(daemon: Running, door: str, stack: AsyncExitStack) -> trio.SocketStream:
@@ -169,7 +169,7 @@ async def test_stops_while_it_starts(tmp_path: Path) -> None:
     """SIGTERM need not wait until a large users file has been read."""
     (tmp_path / "users").write_text("".join(f"user{n}: Here\n" for n in range(300_000)))
     (tmp_path / "config.toml").write_text(CONFIG)
-    process = await trio.lowlevel.open_process(TRIO_FINGER, cwd=tmp_path, stderr=subprocess.PIPE)
+    process = await trio.lowlevel.open_process(DAEMON, cwd=tmp_path, stderr=subprocess.PIPE)
     assert process.stderr is not None
     with trio.fail_after(PATIENCE):
         log = b""

@@ -13,7 +13,7 @@ import trio
 from tests.irc_lines import Lines
 from tests.ngircd import Ngircd, ask
 from tests.peers import require_peer
-from tests.running import CONFIG, PATIENCE, TRIO_FINGER, Running, run_daemon
+from tests.running import CONFIG, DAEMON, PATIENCE, TRIO_FINGER, Running, run_daemon
 
 
 async def run(*command: str, typed: bytes = b"") -> bytes:
@@ -159,7 +159,7 @@ async def test_plugin_options_need_no_file(tmp_path: Path) -> None:
     """``--port`` and ``--user`` serve finger without any configuration."""
     options = ("--port", "0", "--user", "moshez=Happy and well", "--user", "shawn=Alive")
     process = await trio.lowlevel.open_process(
-        [*TRIO_FINGER, *options], cwd=tmp_path, stderr=subprocess.PIPE
+        [*DAEMON, *options], cwd=tmp_path, stderr=subprocess.PIPE
     )
     assert process.stderr is not None
     with trio.fail_after(PATIENCE):

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from trio_finger.net import ListenError, ListeningSockets
-from trio_finger.protocol.address import Address
+from trio_finger.protocol.address import Address, Listen, UnixAddress
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -25,14 +25,22 @@ async def greet(listener: trio.SocketListener, word: bytes) -> None:
         await stream.send_all(word)
 
 
-async def ask(address: Address) -> bytes:
+async def connect(address: Listen) -> trio.SocketStream:
+    """Return a new client of *address*."""
+    if isinstance(address, UnixAddress):
+        return await trio.open_unix_socket(address.path)
+    return await trio.open_tcp_stream(address.host, address.port)
+
+
+async def ask(address: Listen) -> bytes:
     """Connect to *address* and return what it says."""
-    async with await trio.open_tcp_stream(address.host, address.port) as stream:
+    async with await connect(address) as stream:
         return b"".join([data async for data in stream])
 
 
-def is_open(address: Address) -> bool:
+def is_open(address: Listen) -> bool:
     """Whether anything listens on *address*."""
+    assert isinstance(address, Address)
     with socket.socket() as client:
         return client.connect_ex((address.host, address.port)) == 0
 
@@ -40,6 +48,7 @@ def is_open(address: Address) -> bool:
 async def test_port_0_takes_a_free_port(sockets: ListeningSockets) -> None:
     """What is bound is reported with the port that it really has."""
     (address,) = await sockets.bind([LOOPBACK])
+    assert isinstance(address, Address)
     assert address.host == "127.0.0.1"
     assert address.port > 0
     assert is_open(address)
@@ -141,7 +150,7 @@ async def test_no_client_finds_the_door_shut(sockets: ListeningSockets) -> None:
     (old,) = sockets.duplicate([LOOPBACK])
     await old.aclose()
     with trio.fail_after(5):
-        async with await trio.open_tcp_stream(address.host, address.port) as client:
+        async with await connect(address) as client:
             (new,) = sockets.duplicate([LOOPBACK])
             async with new:
                 await greet(new, b"new")
@@ -159,7 +168,7 @@ async def test_keep_closes_the_others(sockets: ListeningSockets) -> None:
         sockets.duplicate([other])
     for address in closed:
         with pytest.raises(OSError, match="all attempts to connect"):
-            await trio.open_tcp_stream(address.host, address.port)
+            await connect(address)
     sockets.keep([])
     assert not is_open(kept)
     sockets.keep([])

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from trio_finger.log import get_log
-from trio_finger.net import serve_connections
+from trio_finger.net import Connection, serve_connections, socket_of
 
 SORRY = b"Internal error in server\r\n"
 
-Handler = Callable[[trio.SocketStream], Awaitable[None]]
+Handler = Callable[[Connection], Awaitable[None]]
 
 
 class Server:
@@ -79,7 +79,7 @@ def events(log: Sequence[Any]) -> list[tuple[str, str]]:
     return [(record["log_level"], record["event"]) for record in log]
 
 
-async def answer(stream: trio.SocketStream) -> None:
+async def answer(stream: Connection) -> None:
     """Answer a word, unless it asks for some kind of fault."""
     match await stream.receive_some(100):
         case b"raise":
@@ -187,11 +187,11 @@ async def test_fault_with_a_client_that_does_not_read() -> None:
     """A client that is not reading when its handler fails holds up a stop for a moment only."""
     arrived = trio.Event()
 
-    async def fill_and_fail(stream: trio.SocketStream) -> None:
+    async def fill_and_fail(stream: Connection) -> None:
         arrived.set()
         with suppress(BlockingIOError):
             while True:
-                os.write(stream.socket.fileno(), bytes(1024 * 1024))
+                os.write(socket.fileno(), bytes(1024 * 1024))
         raise RuntimeError
 
     with capture_logs() as log:
@@ -208,7 +208,7 @@ async def test_every_stream_is_closed() -> None:
     """However a handler ends, its stream is closed for it."""
     streams: list[trio.SocketStream] = []
 
-    async def remember(stream: trio.SocketStream) -> None:
+    async def remember(stream: Connection) -> None:
         streams.append(stream)
         await answer(stream)
 
@@ -353,7 +353,7 @@ async def test_fault_while_being_cancelled(
     is logged, and the cancelling goes its way."""
     arrived, arrive = trio.open_memory_channel[None](3)
 
-    async def handle(stream: trio.SocketStream) -> None:
+    async def handle(stream: Connection) -> None:
         arrived.send_nowait(None)
         await how(error)
 
@@ -373,7 +373,7 @@ async def test_fault_while_being_cancelled(
 async def test_fault_at_its_own_deadline(how: Callable[[Exception], Awaitable[None]]) -> None:
     """T29: a handler that fails while it cancels itself is a fault, and the door goes on."""
 
-    async def handle(stream: trio.SocketStream) -> None:
+    async def handle(stream: Connection) -> None:
         if await stream.receive_some(100) == b"fail":
             with trio.CancelScope() as scope:
                 scope.cancel()
@@ -391,7 +391,7 @@ async def test_excuse_is_not_lost_to_unread_input() -> None:
     """T34: the excuse arrives though the handler failed before it had read everything."""
     request = b"raise" + bytes(50_000)
 
-    async def fail_early(stream: trio.SocketStream) -> None:
+    async def fail_early(stream: Connection) -> None:
         await stream.receive_some(5)
         raise RuntimeError
 

@@ -2,8 +2,9 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import trio
@@ -12,7 +13,11 @@ from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
+from tests.net.tls import NAME, TlsClient, authority, connect_tls, raw, server_side
+from tests.peers import require_peer
 from trio_finger.log import get_log
+from trio_finger.net import Connection, ListeningSockets, secure
+from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.services.web._hypercorn import serve_app
 
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -27,22 +32,32 @@ H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BIG = 20_000_000  # bytes: more than the buffers of a connection hold
 
 
-class Server:
-    """The app under test, served on a free port."""
+Client = trio.SocketStream | TlsClient
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+
+class Server:
+    """The app under test, served on a socket of some *kind*: "tcp", "tls" or "unix"."""
+
+    def __init__(self, kind: str, address: Listen) -> None:
+        self.kind = kind
+        self.address = address
         self.stop = trio.Event()
         self.scope = trio.CancelScope()
         self.stopped = trio.Event()
         self.called = trio.Event()  # somebody asked for /wait
         self.go_on = trio.Event()  # /wait is answered
-        self.clients: list[trio.SocketStream] = []
+        self.clients: list[Client] = []
 
-    async def connect(self) -> trio.SocketStream:
+    async def connect(self) -> Client:
         """Return a new client, which is closed at the end of the test."""
-        self.clients.append(await trio.open_tcp_stream("127.0.0.1", self.port))
-        return self.clients[-1]
+        if isinstance(self.address, UnixAddress):
+            client: Client = await trio.open_unix_socket(self.address.path)
+        elif self.kind == "tls":
+            client = await connect_tls(self.address.port)
+        else:
+            client = await trio.open_tcp_stream(self.address.host, self.address.port)
+        self.clients.append(client)
+        return client
 
     async def say(self, *chunks: bytes, eof: bool = True) -> bytes:
         """Say *chunks* as a client of its own; return all that comes until the end."""
@@ -62,7 +77,7 @@ class Server:
         assert answer.endswith(b"\r\n\r\nhello")
 
 
-async def everything(client: trio.SocketStream) -> bytes:
+async def everything(client: Client) -> bytes:
     """Read to the end of the input, be it a reset."""
     got = bytearray()
     with suppress(trio.BrokenResourceError):
@@ -92,6 +107,10 @@ def make_app(server: Server) -> QuartTrio:
         await server.go_on.wait()
         return "waited"
 
+    @app.get("/where")
+    async def where() -> str:
+        return f"{request.scheme} {request.remote_addr}"
+
     @app.get("/boom")
     async def boom() -> str:
         raise RuntimeError("the password is swordfish")
@@ -100,29 +119,40 @@ def make_app(server: Server) -> QuartTrio:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
+async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
     """Serve the app for the length of an ``async with``, within 10 s in all."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    server = Server(listeners[0].socket.getsockname()[1])
+    wanted: Listen = Address("127.0.0.1", 0)
+    if kind == "unix":
+        wanted = UnixAddress(str(folder / "web.sock"))
+    sockets = ListeningSockets()
+    (address,) = await sockets.bind([wanted])
+    plain = sockets.duplicate([wanted])
+    listeners: Sequence[trio.abc.Listener[Connection]] = plain
+    if kind == "tls":
+        listeners = secure(plain, server_side(), https_compatible=True)
+    server = Server(kind, address)
 
     async def run() -> None:
         with server.scope:
             await serve_app(make_app(server), listeners, stop=server.stop, log=get_log("test"))
         server.stopped.set()
 
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield server
-            for client in server.clients:
-                await client.aclose()
-            server.go_on.set()
-            server.stop.set()
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run)
+                yield server
+                for client in server.clients:
+                    await client.aclose()
+                server.go_on.set()
+                server.stop.set()
+    finally:
+        sockets.keep([])
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving() as server:
+@pytest.fixture(params=["tcp", "tls", "unix"])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+    async with serving(request.param, tmp_path) as server:
         yield server
 
 
@@ -269,7 +299,7 @@ async def test_clients_that_leave(server: Server, what: str, reset: bool) -> Non
             client = await server.connect()
             await client.send_all(BROKEN[what])
             if reset:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                raw(client).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             await client.aclose()
         await server.check()
         server.stop.set()
@@ -293,6 +323,18 @@ async def test_all_at_once(server: Server) -> None:
 
 
 # What is right
+
+
+async def test_who_asks_and_how(server: Server) -> None:
+    """The app knows whether it is spoken to over TLS, and from where, if that is an address."""
+    shown = {
+        "tcp": b"http 127.0.0.1",
+        "tls": b"https 127.0.0.1",
+        "unix": b"http <local>",
+    }
+    for data in (GOODBYE, b"GET / HTTP/1.0\r\n\r\n"):
+        answer = await server.say(data.replace(b"/", b"/where", 1))
+        assert answer.endswith(b"\r\n\r\n" + shown[server.kind])
 
 
 async def test_byte_by_byte(server: Server) -> None:
@@ -328,6 +370,57 @@ async def test_connection_close_is_honoured(server: Server) -> None:
         answer = await server.say(GOODBYE, eof=False)
         assert answer.endswith(b"\r\n\r\nhello")
         assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("eof", [True, False], ids=["half-closed", "open"])
+@pytest.mark.parametrize("path", [b"/", b"/big", b"/boom", b"/nothing"])
+async def test_end_is_said_over_tls(tmp_path: Path, path: bytes, eof: bool) -> None:
+    """A client over TLS is told that the answer is whole in a way that nobody else could."""
+    async with serving("tls", tmp_path) as server:
+        for _ in range(3):
+            client = await server.connect()
+            await client.send_all(GOODBYE.replace(b"/", path, 1))
+            if eof:
+                await client.send_eof()
+            assert [data async for data in client]  # or BrokenResourceError
+
+
+async def test_curl(tmp_path: Path) -> None:
+    """curl is satisfied with certificate and answers, and stays on one connection for two."""
+    curl = require_peer("curl")
+    async with serving("tls", tmp_path) as server:
+        assert isinstance(server.address, Address)
+        port = server.address.port
+        with authority().cert_pem.tempfile() as trusted:
+            result = await trio.run_process(
+                [
+                    *(curl, "--silent", "--show-error", "--verbose", "--noproxy", "*"),
+                    *("--cacert", trusted, "--resolve", f"{NAME}:{port}:127.0.0.1"),
+                    *(f"https://{NAME}:{port}{path}" for path in ("/", "/where")),
+                ],
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
+    assert (result.returncode, result.stdout) == (0, b"hellohttps 127.0.0.1"), result.stderr
+    assert b"ALPN: server accepted http/1.1" in result.stderr
+    assert b"Re-using existing connection" in result.stderr
+
+
+async def test_curl_over_a_unix_socket(tmp_path: Path) -> None:
+    """curl gets its answer over a UNIX socket."""
+    curl = require_peer("curl")
+    async with serving("unix", tmp_path):
+        result = await trio.run_process(
+            [
+                *(curl, "--silent", "--show-error", "--noproxy", "*"),
+                *("--unix-socket", str(tmp_path / "web.sock"), "http://localhost/"),
+            ],
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+    assert (result.returncode, result.stdout) == (0, b"hello"), result.stderr
 
 
 async def test_http_1_0(server: Server) -> None:

@@ -12,6 +12,8 @@ from trio_finger.cli._check import check
 from trio_finger.cli._configuration import Given, Overrides, find_config
 from trio_finger.cli._messages import fail
 from trio_finger.cli._query import query
+from trio_finger.cli._set import set_
+from trio_finger.cli._token import token
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -81,14 +83,14 @@ def _run(overrides: Overrides) -> None:
     import trio
 
     from trio_finger.config import ConfigError
-    from trio_finger.daemon import run_daemon
+    from trio_finger.daemon import PrivilegeError, run_daemon
     from trio_finger.net import ListenError
     from trio_finger.store import StoreError
 
     faults: list[str] = []
     try:
         trio.run(run_daemon, overrides.load)
-    except* (ConfigError, ListenError, StoreError) as group:
+    except* (ConfigError, ListenError, PrivilegeError, StoreError) as group:
         faults = [str(fault) for fault in _leaves(group)]
     if faults:
         fail("\n".join(faults))
@@ -104,3 +106,5 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 main.add_command(check)
 main.add_command(query)
+main.add_command(set_)
+main.add_command(token)

@@ -1,6 +1,7 @@
 """``trio-finger query``: the finger client."""
 
 import sys
+from functools import partial
 
 import click
 
@@ -43,13 +44,24 @@ class _Target(click.ParamType[Target]):
     show_default=True,
     help="How long a server may take.",
 )
+@click.option(
+    "--tls",
+    "use_tls",
+    is_flag=True,
+    help="Speak TLS, and only to a server whose certificate is good for HOST.",
+)
 @click.argument("targets", nargs=-1, type=_Target(), metavar="[USER][@HOST[:PORT]]...")
-def query(long: bool, timeout: Duration, targets: tuple[Target, ...]) -> None:
+def query(long: bool, timeout: Duration, use_tls: bool, targets: tuple[Target, ...]) -> None:
     """Ask what users are up to, or, without a user, who there is.
 
     Takes finger:// addresses, too. HOST is this machine if it is left out, PORT is 79.
     Exits with 1 if a host could not be asked.
+
+    With --tls, SSL_CERT_FILE in the environment names a file with the certificate of an
+    authority to trust.
     """
+    import ssl
+
     import trio
 
     from trio_finger.client import QueryError, ask_all
@@ -57,9 +69,10 @@ def query(long: bool, timeout: Duration, targets: tuple[Target, ...]) -> None:
     targets = targets or (parse_target(""),)
     if long:
         targets = tuple(map(verbose, targets))
+    tls = ssl.create_default_context() if use_tls else None
     answers: list[bytes | QueryError] = []
     try:
-        answers = trio.run(ask_all, targets, timeout)
+        answers = trio.run(partial(ask_all, targets, timeout, tls=tls))
     except* KeyboardInterrupt:
         pass  # it comes in a group, out of a nursery
     if not answers:

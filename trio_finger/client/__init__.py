@@ -1,5 +1,6 @@
-"""Asking other servers."""
+"""Asking finger servers, and telling ours."""
 
 from trio_finger.client._finger import QueryError, ask, ask_all
+from trio_finger.client._setter import SetError, send_request
 
-__all__ = ["QueryError", "ask", "ask_all"]
+__all__ = ["QueryError", "SetError", "ask", "ask_all", "send_request"]

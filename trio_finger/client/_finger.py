@@ -1,55 +1,131 @@
 """The finger client: one line out, everything until the end of the input in."""
 
+import ssl
 from collections.abc import Sequence
 
 import trio
 
-from trio_finger.net import connect_error
+from trio_finger.net import connect_error, tls_reason
 from trio_finger.protocol.finger import format_query
 from trio_finger.protocol.target import Target
 
 MAX_ANSWER = 16 * 1024 * 1024  # bytes; a list of a hundred thousand users has some 8 MB
 _CHUNK = 64 * 1024
 
+_NO_TLS = "does not speak TLS"
+_OWN_AUTHORITY = (
+    "to trust an authority of your own, name the file of its certificate in SSL_CERT_FILE"
+)
+# By OpenSSL's numbers (x509_vfy.h).
+_CERTIFICATE_FAULTS = {
+    9: "the server's certificate is not valid yet (or is the clock of this machine wrong?)",
+    10: "the server's certificate has expired",
+    18: f"the server's certificate is signed by nobody but itself; {_OWN_AUTHORITY}",
+    19: f"nobody whom this machine trusts has signed the server's certificate; {_OWN_AUTHORITY}",
+    20: f"nobody whom this machine trusts has signed the server's certificate; {_OWN_AUTHORITY}",
+    21: f"nobody whom this machine trusts has signed the server's certificate; {_OWN_AUTHORITY}",
+    23: "the server's certificate has been revoked",
+    62: "the server's certificate is for another name than {host}",
+    64: "the server's certificate is for another address than {host}",
+}
+
 
 class QueryError(Exception):
     """A server that could not be asked; ``str()`` of it says which, and why."""
 
 
-async def ask(target: Target) -> bytes:
+async def ask(target: Target, tls: ssl.SSLContext | None = None) -> bytes:
     """Return what *target* answers; how long that may take is for the caller to say.
 
+    Args:
+      target: what to ask, and whom.
+      tls: speak TLS, and ask only a server whose certificate this finds good for its name.
+
     Raises:
-      QueryError: it could not be reached, went away, or did not stop.
+      QueryError: it could not be reached, is not who it should be, went away, or did not
+        stop.
     """
-    answer = bytearray()
     try:
         async with await trio.open_tcp_stream(target.host, target.port) as stream:
-            await stream.send_all(format_query(target.query))
-            while data := await stream.receive_some(_CHUNK):
-                answer += data
-                if len(answer) > MAX_ANSWER:
-                    raise QueryError(f"{target}: the answer does not end")
+            if tls is None:
+                return await _converse(stream, target)
+            async with await _secure(stream, target, tls) as secured:
+                return await _converse(secured, target)
     except trio.BrokenResourceError:
+        # Over TLS an end that the server did not say itself is none, but a cut.
         raise QueryError(f"{target}: the connection broke") from None
     except OSError as error:
         raise QueryError(f"{target}: {connect_error(error)}") from None
+
+
+async def _converse(stream: trio.abc.Stream, target: Target) -> bytes:
+    await stream.send_all(format_query(target.query))
+    answer = bytearray()
+    while data := await stream.receive_some(_CHUNK):
+        answer += data
+        if len(answer) > MAX_ANSWER:
+            raise QueryError(f"{target}: the answer does not end")
     return bytes(answer)
 
 
-async def ask_all(targets: Sequence[Target], seconds: float) -> list[bytes | QueryError]:
+async def _secure(
+    stream: trio.SocketStream, target: Target, tls: ssl.SSLContext
+) -> trio.SSLStream[trio.SocketStream]:
+    """Set up TLS on *stream* with the server that *target* names, and with no other.
+
+    Raises:
+      QueryError: it is another, or cannot show that it is not, or speaks no TLS.
+    """
+    # Without the zone of an address, and the dot that ends a whole name: no certificate
+    # has those.
+    name = target.host.partition("%")[0].removesuffix(".")
+    # A server that waits for a line where TLS should begin shall not use up the whole time.
+    patience = (trio.current_effective_deadline() - trio.current_time()) / 2
+    try:
+        secured = trio.SSLStream(stream, tls, server_hostname=name)
+        with trio.fail_after(patience):
+            await secured.do_handshake()
+    except ValueError:
+        raise QueryError(f"{target}: no certificate can be for such a name") from None
+    except trio.TooSlowError:
+        raise QueryError(f"{target}: no TLS within {patience:.3g} seconds; {_NO_TLS}?") from None
+    except trio.BrokenResourceError as error:
+        raise QueryError(f"{target}: {_handshake_fault(error, target)}") from None
+    return secured
+
+
+def _handshake_fault(error: trio.BrokenResourceError, target: Target) -> str:
+    """Say in plain words why there is no TLS with *target*."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        words = _CERTIFICATE_FAULTS.get(cause.verify_code)
+        if words is None:
+            return f"the server's certificate is not good: {cause.verify_message}"
+        return words.format(host=target.host)
+    reason = tls_reason(error)
+    if reason is None:
+        return f"the connection broke before TLS was set up; perhaps the server {_NO_TLS}"
+    if "alert" in reason or "unsupported" in reason:
+        return f"TLS failed: {reason}"
+    return f"the server {_NO_TLS}"
+
+
+async def ask_all(
+    targets: Sequence[Target], seconds: float, *, tls: ssl.SSLContext | None = None
+) -> list[bytes | QueryError]:
     """Ask *targets*, all at once, and return what came of each, in their order.
 
     Args:
       targets: what to ask, and whom.
       seconds: how long each may take, from connecting to the end of the answer.
+      tls: as for `ask`.
     """
     results: list[bytes | QueryError] = [b""] * len(targets)
 
     async def ask_one(number: int, target: Target) -> None:
         try:
             with trio.fail_after(seconds):
-                results[number] = await ask(target)
+                results[number] = await ask(target, tls)
         except trio.TooSlowError:
             results[number] = QueryError(f"{target}: no whole answer within {seconds:g} seconds")
         except QueryError as error:

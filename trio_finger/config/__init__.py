@@ -1,8 +1,21 @@
 """The configuration: frozen, typed sections, read from one TOML file."""
 
 from trio_finger.config._load import ConfigError, Fault, load_config
-from trio_finger.config._sections import Config, Daemon, Finger, Irc, Log, Setter, Store, Users, Web
-from trio_finger.config._types import Duration, parse_duration
+from trio_finger.config._sections import (
+    Config,
+    Daemon,
+    Finger,
+    Irc,
+    Log,
+    Setter,
+    Store,
+    Tls,
+    Users,
+    Web,
+)
+from trio_finger.config._tls import TlsError, server_context
+from trio_finger.config._types import Network
+from trio_finger.protocol.duration import Duration, parse_duration
 
 __all__ = [
     "Config",
@@ -13,10 +26,14 @@ __all__ = [
     "Finger",
     "Irc",
     "Log",
+    "Network",
     "Setter",
     "Store",
+    "Tls",
+    "TlsError",
     "Users",
     "Web",
     "load_config",
     "parse_duration",
+    "server_context",
 ]

@@ -2,15 +2,15 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from trio_finger.config._contradictions import find_contradictions
 from trio_finger.config._lines import error_line, find_line
-from trio_finger.config._sections import Config
+from trio_finger.config._sections import IN_FILE, Config
 from trio_finger.config._types import read_value
 from trio_finger.protocol.text import escape
 
@@ -93,7 +93,8 @@ class _Reader:
         kinds = {name: _section_type(hint) for name, hint in get_type_hints(Config).items()}
         known = {name: kind for name, kind in kinds.items() if kind is not None}
         sections: dict[str, Any] = {}
-        for name, table in document.items():
+        # Where statuses are kept is not a service: it is there without being named.
+        for name, table in ({"store": {}} | document).items():
             if name not in known:
                 self.faults.append(((name,), f"unknown section{_suggest(name, known)}"))
             elif not isinstance(table, dict):
@@ -101,7 +102,7 @@ class _Reader:
             elif (section := self._read_section(name, known[name], table)) is not None:
                 sections[name] = section
         config = Config(**sections)
-        self.faults.extend(_contradictions(config))
+        self.faults.extend(find_contradictions(config, document))
         return config
 
     def _read_section(self, name: str, section: type, table: dict[str, Any]) -> Any:
@@ -117,7 +118,13 @@ class _Reader:
             except ValueError as error:
                 self.faults.append(((name, key), str(error)))
         for field in dataclasses.fields(section):
-            if field.name not in table and field.default is dataclasses.MISSING:
+            if field.name in table:
+                continue
+            if IN_FILE in field.metadata:
+                values[field.name] = read_value(
+                    field.metadata[IN_FILE], kinds[field.name], self.base
+                )
+            elif field.default is dataclasses.MISSING:
                 self.faults.append(((name,), f'the key "{field.name}" is missing'))
         return section(**values) if len(self.faults) == before else None
 
@@ -136,22 +143,3 @@ def _suggest(name: str, known: dict[str, Any]) -> str:
     if near:
         return f'; did you mean "{near[0]}"?'
     return "; known are " + ", ".join(known)
-
-
-def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Find what is wrong although each key by itself is right."""
-    if config.setter is not None and not config.setter.open:
-        for address in config.setter.listen:
-            if not address.is_loopback:
-                yield (
-                    ("setter", "listen"),
-                    f"anyone who reaches {address} could set anyone's status; "
-                    "listen on 127.0.0.1, or say open = true if that is meant",
-                )
-    taken: dict[str, str] = {}
-    for name in ("finger", "setter", "web"):
-        section = getattr(config, name)
-        for address in section.listen if section is not None else ():
-            if address.port and str(address) in taken:
-                yield (name, "listen"), f"{address} is already taken by {taken[str(address)]}"
-            taken[str(address)] = f"[{name}]"

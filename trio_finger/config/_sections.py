@@ -6,10 +6,14 @@ its service off; ``None`` stands for it.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from trio_finger.config._types import Duration, Nick, StoreUrl
-from trio_finger.protocol.address import Address
+from trio_finger.config._types import Natural, Network, Nick, StoreUrl
+from trio_finger.protocol.address import Address, Listen, UnixAddress
+from trio_finger.protocol.duration import Duration
+
+# What a key is in a file that leaves it out, where that needs to know where the file is.
+IN_FILE: Final = "in file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +22,12 @@ class Daemon:
 
     Attributes:
       name: the host name that answers and links use.
+      user: whom a daemon that root starts becomes, once it has bound its sockets.
       grace: how long a stop waits for work under way, in seconds.
     """
 
     name: str = "localhost"
+    user: str = "nobody"
     grace: Duration = Duration(5)
 
 
@@ -30,7 +36,7 @@ class Users:
     """``[users]``
 
     Attributes:
-      file: lines ``name: status``.
+      file: lines ``name: status``; or TOML, a table a user, if its name ends in ``.toml``.
       refresh: the file is looked at again at least this often, in seconds.
       create: whether a status may be set for a name that the file lacks.
     """
@@ -46,9 +52,11 @@ class Store:
 
     Attributes:
       url: where what people set is kept.
+      history: how many statuses of each user are remembered.
     """
 
-    url: StoreUrl = StoreUrl("memory:")
+    url: StoreUrl = field(default=StoreUrl("memory:"), metadata={IN_FILE: "sqlite:trio-finger.db"})
+    history: Natural = Natural(100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +65,17 @@ class Finger:
 
     Attributes:
       listen: where; port 79 is finger's own.
+      tls_listen: the same over TLS.
       list: whether the empty query is answered with everybody.
+      plan: whether long answers have plans.
       timeout: from accepting to the end of the query, in seconds.
       max_connections: how many are served at once; more are closed at once.
     """
 
-    listen: tuple[Address, ...] = (Address("127.0.0.1", 7079),)
+    listen: tuple[Listen, ...] = (Address("127.0.0.1", 7079),)
+    tls_listen: tuple[Listen, ...] = ()
     list: bool = True
+    plan: bool = True
     timeout: Duration = Duration(10)
     max_connections: int = 10_000
 
@@ -74,12 +86,24 @@ class Setter:
 
     Attributes:
       listen: where.
+      tls_listen: the same over TLS.
       open: confirms that anyone who reaches an address beyond loopback may set
         anyone's status.
+      allow: the networks that may use the TCP addresses; empty for all that reach them.
     """
 
-    listen: tuple[Address, ...] = (Address("127.0.0.1", 7179),)
+    listen: tuple[Listen, ...] = field(
+        default=(Address("127.0.0.1", 7179),),
+        metadata={IN_FILE: ["127.0.0.1:7179", "unix:run/setter.sock"]},
+    )
+    tls_listen: tuple[Listen, ...] = ()
     open: bool = False
+    allow: tuple[Network, ...] = ()
+
+    @property
+    def control(self) -> UnixAddress | None:
+        """The socket at which ``trio-finger set`` asks."""
+        return next((place for place in self.listen if isinstance(place, UnixAddress)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +112,24 @@ class Web:
 
     Attributes:
       listen: where pages and XML-RPC are served.
+      tls_listen: the same over TLS.
     """
 
-    listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)
+    listen: tuple[Listen, ...] = (Address("127.0.0.1", 8000),)
+    tls_listen: tuple[Listen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """``[tls]``: for every ``tls_listen``
+
+    Attributes:
+      certificate: a file in PEM, with the certificates that lead to a known one after it.
+      key: a file in PEM that belongs to it.
+    """
+
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,5 +173,6 @@ class Config:
     setter: Setter | None = None
     web: Web | None = None
     irc: Irc | None = None
+    tls: Tls | None = None
     log: Log = field(default_factory=Log)
     given: tuple[tuple[str, str], ...] = ()

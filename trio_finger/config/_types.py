@@ -4,24 +4,24 @@ A reader takes what TOML holds and returns what the program uses, or raises
 `ValueError` with words that say what would be right.
 """
 
-import re
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from trio_finger.protocol.address import Address, parse_address
+from trio_finger.protocol.address import Address, Listen, UnixAddress, parse_address, parse_listen
+from trio_finger.protocol.duration import Duration, parse_duration
 from trio_finger.protocol.irc import parse_nick
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Duration(float):
-    """A time in seconds, written ``"30s"``, ``"5m"``, ``"1h"``."""
+Network = IPv4Network | IPv6Network
 
 
 class StoreUrl(str):
-    """Where a store is: ``KIND:REST``."""
+    """Where a store is: ``memory:`` or ``sqlite:PATH``."""
+
+
+class Natural(int):
+    """A whole number of 0 or more."""
 
 
 class Nick(str):
@@ -41,19 +41,11 @@ def read_value(value: object, kind: Any, base: Path) -> Any:
         return _read_choice(value, get_args(kind))
     if kind is Path:
         return base / _read_line(value)
+    if kind is StoreUrl:
+        return _read_store_url(value, base)
+    if kind == tuple[Listen, ...]:
+        return tuple(_place(address, base) for address in _read_list(value, parse_listen))
     return _READERS[kind](value)
-
-
-def parse_duration(text: str) -> Duration:
-    """Parse ``"30s"``, ``"1.5h"``; the units are ms, s, m, h and d.
-
-    Raises:
-      ValueError: *text* is something else, or no time at all.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError(f'expected a duration such as "30s", "5m" or "1h", got "{text}"')
-    return Duration(float(match[1]) * _UNITS[match[2]])
 
 
 def _read_duration(value: object) -> Duration:
@@ -99,18 +91,44 @@ def _read_address(value: object) -> Address:
     return parse_address(value)
 
 
-def _read_addresses(value: object) -> tuple[Address, ...]:
-    if not isinstance(value, list):
-        raise _expected('a list such as ["127.0.0.1:7079"]', value)
-    if not value:
-        raise ValueError("name at least one address, or leave the section out to turn it off")
-    return tuple(_read_address(item) for item in value)
+_T = TypeVar("_T")
 
 
-def _read_store_url(value: object) -> StoreUrl:
-    if value != "memory:":
-        raise _expected('"memory:"', value)
-    return StoreUrl("memory:")
+def _read_list(value: object, parse: Callable[[str], _T]) -> tuple[_T, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _expected('a list of texts, such as ["127.0.0.1:7079"]', value)
+    return tuple(parse(item) for item in value)
+
+
+def _place(address: Listen, base: Path) -> Listen:
+    """Return *address* with the whole path, if it has one."""
+    return UnixAddress(str(base / address.path)) if isinstance(address, UnixAddress) else address
+
+
+def _read_store_url(value: object, base: Path) -> StoreUrl:
+    kind, _, rest = _read_line(value).partition(":")
+    if kind == "sqlite" and rest:
+        return StoreUrl(f"sqlite:{base / rest}")
+    if (kind, rest) == ("memory", ""):
+        return StoreUrl("memory:")
+    raise _expected('"sqlite:PATH" or "memory:"', value)
+
+
+def _read_networks(value: object) -> tuple[Network, ...]:
+    return _read_list(value, _parse_network)
+
+
+def _parse_network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(f'expected a network such as "192.0.2.0/24"; {error}') from None
+
+
+def _read_natural(value: object) -> Natural:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _expected("a whole number of 0 or more", value)
+    return Natural(value)
 
 
 def _read_nick(value: object) -> Nick:
@@ -123,8 +141,8 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     str: _read_line,
     Duration: _read_duration,
     Address: _read_address,
-    tuple[Address, ...]: _read_addresses,
-    StoreUrl: _read_store_url,
+    Natural: _read_natural,
+    tuple[Network, ...]: _read_networks,
     Nick: _read_nick,
 }
 

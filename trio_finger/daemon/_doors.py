@@ -1,16 +1,17 @@
 """The servers: which run, on which sockets, and how a new configuration reaches them."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
 from trio_finger.config import Config
-from trio_finger.net import ListeningSockets
-from trio_finger.protocol.address import Address
+from trio_finger.daemon._certificate import Certificate, read_certificate
+from trio_finger.net import Connection, ListeningSockets, secure
+from trio_finger.protocol.address import Address, Listen
 from trio_finger.services.finger import serve_finger
 from trio_finger.services.setter import serve_setter
 from trio_finger.services.web import Site, serve_web
@@ -23,12 +24,31 @@ _SERVE: Mapping[str, Callable[..., Awaitable[None]]] = {
 }
 
 
+Listener = trio.abc.Listener[Connection]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """All that a service is started with; where it is the same, the service goes on.
+
+    Attributes:
+      settings: what the service has to know.
+      listen: where it listens.
+      tls_listen: where it does over TLS.
+      tls: the certificate for that, if it does.
+    """
+
+    settings: Any
+    listen: tuple[Listen, ...]
+    tls_listen: tuple[Listen, ...]
+    tls: Certificate | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     """A service that is running: what it was started with, and how to stop it."""
 
-    settings: object
-    listen: tuple[Address, ...]
+    setup: _Setup
     stop: trio.Event
 
 
@@ -54,7 +74,23 @@ class Doors:
         self._sockets = {door: ListeningSockets() for door in _SERVE}
         self._running: dict[str, _Running] = {}
 
-    async def apply(self, config: Config) -> dict[str, list[Address]]:
+    async def bind(self, config: Config) -> dict[str, list[Listen]]:
+        """Bind every address that *config* names, so that `apply` will find it bound.
+
+        Returns:
+          The addresses on which each door can be reached.
+
+        Raises:
+          ListenError: an address cannot be bound.
+        """
+        bound: dict[str, list[Listen]] = {}
+        for door in _SERVE:
+            listen, tls_listen = _places(config, door)
+            bound[door] = await self._sockets[door].bind(listen)
+            bound[f"{door}_tls"] = await self._sockets[door].bind(tls_listen)
+        return {door: addresses for door, addresses in bound.items() if addresses}
+
+    async def apply(self, config: Config) -> dict[str, list[Listen]]:
         """Start, restart and stop servers until they are as *config* says.
 
         A server whose settings did not change goes on undisturbed. One whose settings
@@ -65,27 +101,36 @@ class Doors:
           The addresses on which each door can be reached.
 
         Raises:
-          ListenError: an address cannot be bound. Nothing has changed.
+          ListenError: an address cannot be bound, or its certificate not be used.
+            Nothing has changed.
         """
-        listen = {door: _listen(config, door) for door in _SERVE}
-        listeners: dict[str, list[trio.SocketListener]] = {}
+        listeners: dict[str, list[Listener]] = {}
         with ExitStack() as undo:
             undo.callback(self._close_unused_sockets)
-            bound = {door: await self._sockets[door].bind(listen[door]) for door in _SERVE}
-            settings = _settings(config, bound)
-            for door in _SERVE:
-                if settings[door] and not self._runs(door, settings[door], listen[door]):
-                    listeners[door] = self._sockets[door].duplicate(listen[door])
-                    for listener in listeners[door]:
-                        undo.callback(listener.socket.close)
+            bound = await self.bind(config)
+            setups = _setups(config, bound)
+            for door, setup in setups.items():
+                if not self._runs(door, setup):
+                    listeners[door] = self._open(door, setup, undo)
             undo.pop_all()  # from here on nothing can fail
-        for door in _SERVE:
-            if door in listeners:
-                self._start(door, settings[door], listen[door], listeners[door])
-            elif settings[door] is None:
-                self._stop(door)
+        for door in listeners:
+            self._start(door, setups[door], listeners[door])
+        for door in self._running.keys() - setups.keys():
+            self._stop(door)
         self._close_unused_sockets()
-        return {door: addresses for door, addresses in bound.items() if addresses}
+        return bound
+
+    def _open(self, door: str, setup: _Setup, undo: ExitStack) -> list[Listener]:
+        """Return listeners for one service, which *undo* will close."""
+        plain = self._sockets[door].duplicate(setup.listen)
+        for listener in plain:
+            undo.callback(listener.socket.close)
+        secret = self._sockets[door].duplicate(setup.tls_listen)
+        for listener in secret:
+            undo.callback(listener.socket.close)
+        if setup.tls is None:
+            return [*plain]
+        return [*plain, *secure(secret, setup.tls.context, https_compatible=door == "web")]
 
     def close(self) -> None:
         """Let no one new in."""
@@ -93,19 +138,13 @@ class Doors:
             self._stop(door)
         self._close_unused_sockets()
 
-    def _runs(self, door: str, settings: object, listen: tuple[Address, ...]) -> bool:
+    def _runs(self, door: str, setup: _Setup) -> bool:
         running = self._running.get(door)
-        return running is not None and (running.settings, running.listen) == (settings, listen)
+        return running is not None and running.setup == setup
 
-    def _start(
-        self,
-        door: str,
-        settings: object,
-        listen: tuple[Address, ...],
-        listeners: list[trio.SocketListener],
-    ) -> None:
-        new = _Running(settings, listen, trio.Event())
-        serve = partial(_SERVE[door], settings, self._users, listeners, stop=new.stop)
+    def _start(self, door: str, setup: _Setup, listeners: list[Listener]) -> None:
+        new = _Running(setup, trio.Event())
+        serve = partial(_SERVE[door], setup.settings, self._users, listeners, stop=new.stop)
         self._nursery.start_soon(serve, name=door)
         self._stop(door)
         self._running[door] = new
@@ -118,29 +157,36 @@ class Doors:
     def _close_unused_sockets(self) -> None:
         for door, sockets in self._sockets.items():
             running = self._running.get(door)
-            sockets.keep(running.listen if running is not None else ())
+            sockets.keep(() if running is None else running.setup.listen + running.setup.tls_listen)
 
 
-class _Listening(Protocol):
-    @property
-    def listen(self) -> tuple[Address, ...]: ...
+def _places(config: Config, door: str) -> tuple[tuple[Listen, ...], tuple[Listen, ...]]:
+    """Return where *door* listens, and where it does over TLS."""
+    section = getattr(config, door)
+    return ((), ()) if section is None else (section.listen, section.tls_listen)
 
 
-def _listen(config: Config, door: str) -> tuple[Address, ...]:
-    section: _Listening | None = getattr(config, door)
-    return section.listen if section is not None else ()
+def _setups(config: Config, bound: Mapping[str, list[Listen]]) -> dict[str, _Setup]:
+    """Return how each door that shall run is started.
 
-
-def _settings(config: Config, bound: Mapping[str, list[Address]]) -> dict[str, Any]:
-    """Return what each door has to know; ``None`` for one that shall not run."""
+    Raises:
+      ListenError: the certificate cannot be used.
+    """
     site = Site(
         name=config.daemon.name,
-        finger_port=next((address.port for address in bound["finger"]), None),
-        setter_port=next((address.port for address in bound["setter"]), None),
+        finger_port=_port(bound.get("finger", ())),
+        setter_port=_port(bound.get("setter", ())),
         irc_nick=config.irc.nick if config.irc else None,
     )
-    return {
-        "finger": config.finger,
-        "setter": config.setter,
-        "web": site if config.web else None,
-    }
+    settings = {"finger": config.finger, "setter": config.setter, "web": config.web and site}
+    setups = {}
+    for door, known in settings.items():
+        listen, tls_listen = _places(config, door)
+        certificate = read_certificate(config.tls) if tls_listen and config.tls else None
+        if known is not None:
+            setups[door] = _Setup(known, listen, tls_listen, certificate)
+    return setups
+
+
+def _port(addresses: Iterable[Listen]) -> int | None:
+    return next((place.port for place in addresses if isinstance(place, Address)), None)

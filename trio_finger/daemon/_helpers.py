@@ -11,7 +11,7 @@ from trio_finger.usermap import UserMap
 
 
 class Helpers:
-    """The users-file watcher and the IRC bot, running in one nursery."""
+    """The users-file watcher, what ends statuses, and the IRC bot, in one nursery."""
 
     def __init__(self, users: UserMap, nursery: trio.Nursery) -> None:
         self._users = users
@@ -22,9 +22,13 @@ class Helpers:
         self._left = trio.Event()
         self._left.set()  # there was no bot before the first
 
-    async def start(self, config: Config) -> None:
-        """Start what *config* wants; the users file is read once when this returns."""
+    async def watch(self, config: Config) -> None:
+        """Follow the users file, which has been read once when this returns, and the clock."""
         await self._nursery.start(partial(_watch, self._watching, config, self._users, hurry=True))
+        self._nursery.start_soon(self._users.expire)
+
+    def chat(self, config: Config) -> None:
+        """Run the bot, if *config* wants one."""
         self._chat(config.irc)
 
     def restart(self, config: Config) -> None:

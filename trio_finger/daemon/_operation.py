@@ -8,8 +8,10 @@ from trio_finger.config import Config, ConfigError
 from trio_finger.daemon._doors import Doors
 from trio_finger.daemon._helpers import Helpers
 from trio_finger.daemon._notify import notify
+from trio_finger.daemon._privileges import drop_privileges
 from trio_finger.log import configure_log, get_log
 from trio_finger.net import ListenError
+from trio_finger.store import store_files
 from trio_finger.usermap import UserMap
 
 log = get_log("daemon")
@@ -46,11 +48,17 @@ class Operation:
     async def run(self, hangups: trio.MemoryReceiveChannel[None]) -> None:
         """Start everything, and go by a new configuration upon each of *hangups*.
 
-        Raises:
-          ListenError: an address cannot be listened on at start.
+          Raises:
+            ListenError: an address cannot be listened on at start.
+        PrivilegeError: root started us, and its privileges cannot be given up.
         """
         self._limit_users()
-        await self._helpers.start(self.config)
+        # The order is that of what takes root's privileges, if there are any, and what
+        # had better be done without.
+        await self._helpers.watch(self.config)
+        await self._doors.bind(self.config)
+        drop_privileges(self.config.daemon.user, store_files(self.config.store.url))
+        self._helpers.chat(self.config)
         log.info("ready", **await self._doors.apply(self.config))
         notify("READY=1")
         async for _ in hangups:

@@ -45,7 +45,7 @@ async def run_daemon(load: Callable[[], Config]) -> None:
     async with trio.open_nursery() as nursery:
         signals = await nursery.start(receive_signals)
         log.info("starting", version=__version__, pid=os.getpid())
-        async with open_store(config.store.url) as store:
+        async with open_store(config.store.url, history=config.store.history) as store:
             users = UserMap(store)
             await users.load()
             with signals.patience:

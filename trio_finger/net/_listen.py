@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import trio
 
-from trio_finger.protocol.address import Address
+from trio_finger.net._unix import SocketFile, UnixSocketError, bind_unix
+from trio_finger.protocol.address import Address, Listen, UnixAddress
 
 
 class ListenError(Exception):
@@ -22,9 +23,10 @@ class ListeningSockets:
     """
 
     def __init__(self) -> None:
-        self._bound: dict[Address, list[trio.SocketListener]] = {}
+        self._bound: dict[Listen, list[trio.SocketListener]] = {}
+        self._files: dict[Listen, SocketFile] = {}
 
-    async def bind(self, addresses: Iterable[Address]) -> list[Address]:
+    async def bind(self, addresses: Iterable[Listen]) -> list[Listen]:
         """Bind those of *addresses* that are not bound yet.
 
         Returns:
@@ -34,14 +36,17 @@ class ListeningSockets:
         Raises:
           ListenError: an address cannot be bound; those before it are.
         """
-        bound = []
+        bound: list[Listen] = []
         for address in addresses:
             if address not in self._bound:
-                self._bound[address] = await _bind(address)
-            bound += [_address_of(listener) for listener in self._bound[address]]
+                await self._bind(address)
+            if isinstance(address, UnixAddress):
+                bound.append(address)
+            else:
+                bound += [_address_of(listener) for listener in self._bound[address]]
         return bound
 
-    def duplicate(self, addresses: Iterable[Address]) -> list[trio.SocketListener]:
+    def duplicate(self, addresses: Iterable[Listen]) -> list[trio.SocketListener]:
         """Return listeners of their own, for a service to close, on bound *addresses*.
 
         Raises:
@@ -58,18 +63,32 @@ class ListeningSockets:
             raise ListenError(f"cannot go on listening: {error.strerror}") from error
         return duplicates
 
-    def keep(self, addresses: Iterable[Address]) -> None:
-        """Close every socket but those on *addresses*."""
+    def keep(self, addresses: Iterable[Listen]) -> None:
+        """Close every socket but those on *addresses*.
+
+        The file of a UNIX socket goes with it, and with nothing else: a service that
+        closes its duplicate leaves the door where it is.
+        """
         for address in self._bound.keys() - set(addresses):
+            if address in self._files:
+                # First, or somebody could take it for stale, and put theirs there.
+                self._files.pop(address).remove()
             for listener in self._bound.pop(address):
                 listener.socket.close()
 
-
-async def _bind(address: Address) -> list[trio.SocketListener]:
-    try:
-        return await trio.open_tcp_listeners(address.port, host=address.host)
-    except OSError as error:
-        raise ListenError(f"cannot listen on {address}: {_advice(error, address)}") from error
+    async def _bind(self, address: Listen) -> None:
+        try:
+            if isinstance(address, UnixAddress):
+                listener, self._files[address] = bind_unix(address)
+                self._bound[address] = [listener]
+            else:
+                self._bound[address] = await trio.open_tcp_listeners(
+                    address.port, host=address.host
+                )
+        except UnixSocketError as error:
+            raise ListenError(f"cannot listen on {address}: {error}") from error
+        except OSError as error:
+            raise ListenError(f"cannot listen on {address}: {_advice(error, address)}") from error
 
 
 def _address_of(listener: trio.SocketListener) -> Address:
@@ -77,7 +96,12 @@ def _address_of(listener: trio.SocketListener) -> Address:
     return Address(host, port)
 
 
-def _advice(error: OSError, address: Address) -> str:
+def _advice(error: OSError, address: Listen) -> str:
+    reason = error.strerror or str(error)
+    if isinstance(address, UnixAddress):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{reason}; let the daemon write to its folder, or choose another in listen"
+        return f"{reason}; choose another path in listen"
     match error.errno:
         case errno.EADDRINUSE:
             return "the port is taken; stop what listens there, or choose another in listen"
@@ -89,4 +113,4 @@ def _advice(error: OSError, address: Address) -> str:
         case errno.EADDRNOTAVAIL:
             return "this machine has no such address"
         case _:
-            return error.strerror or str(error)
+            return reason

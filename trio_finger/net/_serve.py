@@ -1,4 +1,4 @@
-"""One connection may not kill the daemon: the loop in which every TCP door runs."""
+"""One connection may not kill the daemon: the loop in which every door runs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -6,16 +6,18 @@ from contextlib import suppress
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from trio_finger.net._stream import finish, peer_name
+from trio_finger.net._connection import Connection, peer_name
+from trio_finger.net._stream import finish
+from trio_finger.net._tls import HandshakeError, shake_hands
 
 _SAY_SORRY_WITHIN = 2  # seconds; whoever made our code fail may not be reading, either
 
-Handler = Callable[[trio.SocketStream], Awaitable[None]]
+Handler = Callable[[Connection], Awaitable[None]]
 
 
 async def serve_connections(
     handler: Handler,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[Connection]],
     *,
     stop: trio.Event,
     log: FilteringBoundLogger,
@@ -25,8 +27,11 @@ async def serve_connections(
     """Run *handler* for every connection until *stop*, then see the open ones out.
 
     Args:
-      handler: takes a stream, which is closed for it however it ends.
-      listeners: where connections come from; closed on the way out.
+      handler: takes a stream, over TLS with the handshake done, which is closed for it
+        however it ends. Over TLS a client believes no answer whose end is not said, so
+        what is whole has to be ended by `finish`.
+      listeners: where connections come from, over TLS (`secure`) or not; closed on the
+        way out.
       stop: once it is set nothing new is accepted, and this returns as soon as the
         last handler has. To cut them short, cancel this.
       log: is told what went wrong in a handler.
@@ -38,21 +43,28 @@ async def serve_connections(
     leaves a handler would cancel every other connection, and the daemon with them.
     """
 
-    async def guard(stream: trio.SocketStream) -> None:
-        async with stream:
+    async def guard(stream: Connection) -> None:
+        # Closing the stream itself would, over TLS, call an answer whole that is not.
+        async with _transport(stream) as transport:
             if len(connections.child_tasks) > max_connections:
-                log.warning("too many connections", peer=peer_name(stream), limit=max_connections)
+                log.warning(
+                    "too many connections", peer=peer_name(transport), limit=max_connections
+                )
                 return
             failed = False
             try:
+                await shake_hands(stream)
                 await handler(stream)
             except* (trio.BrokenResourceError, trio.ClosedResourceError):
                 # The client went away. It may, at any moment.
-                log.debug("connection lost", peer=peer_name(stream))
+                log.debug("connection lost", peer=peer_name(transport))
             except* trio.TooSlowError:
-                log.info("client too slow", peer=peer_name(stream))
+                log.info("client too slow", peer=peer_name(transport))
+            except* HandshakeError as errors:
+                reason = str(errors.exceptions[0])
+                log.info("no TLS", peer=peer_name(transport), reason=reason)
             except* Exception as fault:
-                log.exception("fault in a connection", peer=peer_name(stream), exc_info=fault)
+                log.exception("fault in a connection", peer=peer_name(transport), exc_info=fault)
                 failed = True
             if failed and sorry:
                 with trio.move_on_after(_SAY_SORRY_WITHIN):
@@ -65,12 +77,18 @@ async def serve_connections(
 
 
 async def _serve(
-    handler: Handler, listeners: Sequence[trio.SocketListener], connections: trio.Nursery
+    handler: Handler,
+    listeners: Sequence[trio.abc.Listener[Connection]],
+    connections: trio.Nursery,
 ) -> None:
     await trio.serve_listeners(handler, list(listeners), handler_nursery=connections)
 
 
-async def _say(stream: trio.SocketStream, words: bytes) -> None:
+def _transport(stream: Connection) -> trio.SocketStream:
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+
+
+async def _say(stream: Connection, words: bytes) -> None:
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
         await stream.send_all(words)
         await finish(stream)

@@ -1,10 +1,12 @@
 """Small courtesies towards a stream, each with an end."""
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
-from trio_finger.protocol.address import Address
+from trio_finger.net._connection import Stream
 
 _PIECE = 64 * 1024  # bytes of an answer that a client must take within _PIECE_SECONDS
 _PIECE_SECONDS = 10
@@ -28,32 +30,60 @@ async def send_in_pieces(stream: trio.abc.SendStream, data: bytes) -> None:
             await stream.send_all(data[start : start + _PIECE])
 
 
-async def finish(stream: trio.abc.HalfCloseableStream) -> None:
+async def finish(stream: Stream) -> None:
     """Say that the answer is whole, and let the client have all of it.
 
     Closing a socket while input is unread makes the kernel reset the connection,
     and the reset may overtake the answer. So: half-close, read on until the client
-    closes too, within bounds. The caller closes.
+    closes too, within bounds. Over TLS the end is said there first, since a client
+    cannot believe one that anybody in between could have made. The caller closes.
     """
     with trio.move_on_after(DRAIN_SECONDS):
         try:
-            await stream.send_eof()
-            unread = DRAIN_BYTES
-            while unread > 0 and (data := await stream.receive_some(_CHUNK)):
-                unread -= len(data)
+            transport = await _end_tls(stream) if isinstance(stream, trio.SSLStream) else stream
+            await transport.send_eof()
+            await _skip(transport)
         except trio.BrokenResourceError:
             pass  # gone already, with or without its answer
 
 
-def peer_name(stream: trio.abc.Stream) -> str:
-    """Return who is at the other end of *stream*, for the log."""
-    if not isinstance(stream, trio.SocketStream):
-        return "?"
-    try:
-        host, port, *_ = stream.socket.getpeername()
-    except (OSError, ValueError):
-        return "?"
-    return str(Address(host, port))
+async def _end_tls(stream: trio.SSLStream[trio.SocketStream]) -> trio.SocketStream:
+    """Exchange the ends over TLS, and return the connection below, which goes on.
+
+    OpenSSL takes no input after that but the other's end, and if there is some already it
+    fails before it has said ours. So input that is here is read first; if some still comes
+    it fails as well, but ours is on its way, and what comes is skipped without being
+    understood.
+    """
+    transport = stream.transport_stream
+    with suppress(trio.BrokenResourceError):
+        await _skip(stream, _without_waiting)
+        await stream.unwrap()
+    return transport
+
+
+async def _skip(
+    stream: trio.abc.ReceiveStream, scope: Callable[[], trio.CancelScope] = trio.CancelScope
+) -> None:
+    """Read *stream* to its end, or at most `DRAIN_BYTES`, each time in a new *scope*."""
+    unread = DRAIN_BYTES
+    while unread > 0:
+        data: bytes | bytearray = b""
+        with scope():
+            data = await stream.receive_some(_CHUNK)
+        if not data:
+            break
+        unread -= len(data)
+
+
+def _without_waiting() -> trio.CancelScope:
+    """Return a scope that cuts what is in it once that lets others run.
+
+    What can be had at once is had by then, which a deadline of now would not allow.
+    """
+    scope = trio.CancelScope()
+    trio.lowlevel.current_trio_token().run_sync_soon(scope.cancel)
+    return scope
 
 
 def connect_error(error: OSError) -> str:

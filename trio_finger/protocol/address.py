@@ -1,12 +1,15 @@
-"""``HOST:PORT`` and ``[IPV6]:PORT``: an address as people write it."""
+"""``HOST:PORT``, ``[IPV6]:PORT`` and ``unix:PATH``: an address as people write it."""
 
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 _ADDRESS = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]\s/]*)\]|(?P<host>[^:\[\]\s/]+)):(?P<port>[0-9]{1,5})", re.ASCII
 )
+_UNIX = "unix:"
+_MAX_PATH = 107  # bytes: what sockaddr_un holds on Linux, without the NUL at its end
 
 
 class AddressError(ValueError):
@@ -40,14 +43,65 @@ class Address:
             return False
 
 
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A UNIX socket, by the file it is; ``str()`` gives back what `parse_listen` takes.
+
+    Attributes:
+      path: where the file is. Whatever it is relative to is for others to know.
+
+    Raises:
+      AddressError: no socket can have this *path*.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise AddressError("the path of a UNIX socket is missing")
+        if "\0" in self.path:
+            raise AddressError("the path of a UNIX socket cannot hold a NUL")
+        size = len(self.path.encode("utf-8", "surrogateescape"))
+        if size > _MAX_PATH:
+            raise AddressError(
+                f"the path of a UNIX socket has at most {_MAX_PATH} bytes, this one {size}: "
+                f'"{self.path}"'
+            )
+
+    def __str__(self) -> str:
+        return f"{_UNIX}{self.path}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it, as is the case with every file."""
+        return True
+
+
+# Where something may listen.
+Listen: TypeAlias = Address | UnixAddress
+
+
+def parse_listen(text: str) -> Listen:
+    """Parse ``unix:PATH``, or what `parse_address` takes.
+
+    A host called ``unix`` cannot be told from that, and is taken for a path.
+
+    Raises:
+      AddressError: *text* is something else.
+    """
+    if not text.startswith(_UNIX):
+        return parse_address(text)
+    _check_printable(text)
+    return UnixAddress(text.removeprefix(_UNIX))
+
+
 def parse_address(text: str) -> Address:
     """Parse ``HOST:PORT`` or ``[IPV6]:PORT``.
 
     Raises:
       AddressError: *text* is something else.
     """
-    if not text.isprintable():
-        raise AddressError("an address has only printable characters")
+    _check_printable(text)
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise AddressError(f'"{text}" is not "HOST:PORT" or "[IPV6]:PORT"')
@@ -65,3 +119,8 @@ def parse_address(text: str) -> Address:
     except UnicodeError:
         raise AddressError(f'"{host}" is not the name of a host') from None
     return Address(host, port)
+
+
+def _check_printable(text: str) -> None:
+    if not text.isprintable():
+        raise AddressError("an address has only printable characters")

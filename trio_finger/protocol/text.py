@@ -9,7 +9,7 @@ import unicodedata
 
 MAX_NAME = 64  # characters
 MAX_STATUS = 1024  # bytes of UTF-8
-MAX_PLAN = 64 * 1024  # bytes of UTF-8
+MAX_PLAN = 16 * 1024  # bytes of UTF-8
 
 # The longest text that NFC can shorten to MAX_NAME characters: it composes four into
 # one at most. Normalizing takes time that grows with the square of a text's length,

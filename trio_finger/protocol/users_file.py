@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import TextError, decode, fold, parse_name, parse_status
 
 _MAX_LINE = 8192  # bytes; a name, a status and some room
@@ -17,10 +18,17 @@ _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One user's line: a name and a status, both clean."""
+    """What a users file says of one user; every text is clean.
+
+    Attributes:
+      name: who it is.
+      status: one line; a file in TOML may leave it empty.
+      profile: what changes rarely, if there is any: lines say nothing of it.
+    """
 
     name: str
     status: str
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def parse_users(data: bytes) -> Iterator[Entry | LineFault | None]:
 
 
 def format_entry(entry: Entry) -> bytes:
-    """Write *entry* as `parse_users` reads it, LF at its end."""
+    """Write the name and the status of *entry* as `parse_users` reads them, LF at the end."""
     return f"{entry.name}: {entry.status}\n".encode()
 
 

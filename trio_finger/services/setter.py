@@ -1,26 +1,56 @@
-"""The setter: how the tutorial's users say what they are up to, over plain TCP.
+"""The setter: how the tutorial's users say what they are up to, over TCP or a UNIX socket.
 
-Whoever can reach it can set anybody's status, as in the tutorial; that is why the
-configuration keeps it on loopback unless the operator says otherwise.
+Over TCP whoever reaches it can set anybody's status, as in the tutorial; that is why the
+configuration keeps it on loopback unless the operator says otherwise. On a UNIX socket
+the kernel says who asks.
 """
 
-from collections.abc import Sequence
+import os
+import pwd
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 
 import trio
 
-from trio_finger.config import Setter
+from trio_finger.config import Network, Setter
 from trio_finger.log import get_log
-from trio_finger.net import finish, peer_name, send_in_pieces, serve_connections
-from trio_finger.protocol.setter import MAX_REQUEST, OK, SetterError, format_error, parse_request
+from trio_finger.net import (
+    Connection,
+    Stream,
+    finish,
+    peer_host,
+    peer_name,
+    peer_user,
+    send_in_pieces,
+    serve_connections,
+    socket_of,
+)
+from trio_finger.protocol.setter import (
+    MAX_REQUEST,
+    SetRequest,
+    SetterError,
+    format_error,
+    format_ok,
+    is_whole,
+    parse_request,
+)
 from trio_finger.store import StoreError
-from trio_finger.usermap import RefusedError, UserMap
+from trio_finger.usermap import (
+    ANYBODY,
+    OPERATOR,
+    Caller,
+    DeniedError,
+    RefusedError,
+    UserMap,
+    describe_ending,
+)
 
 _INTERNAL_ERROR = format_error("internal error in server")
 
 # People type into this door, so it is patient; but it is no place to stay.
 _RECEIVE_SECONDS = 60
 
-_MAX_CONNECTIONS = 2000  # each may hold MAX_REQUEST bytes, and a chunk
+_MAX_CONNECTIONS = 1000  # each may hold MAX_REQUEST bytes, and a chunk
 
 _CHUNK = 4096  # bytes
 
@@ -30,7 +60,7 @@ log = get_log("setter")
 async def serve_setter(
     config: Setter,
     users: UserMap,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[Connection]],
     *,
     stop: trio.Event,
 ) -> None:
@@ -43,8 +73,8 @@ async def serve_setter(
       stop: ends accepting.
     """
 
-    async def handle(stream: trio.SocketStream) -> None:
-        await handle_setter(stream, users)
+    async def handle(stream: Connection) -> None:
+        await handle_setter(stream, config, users)
 
     await serve_connections(
         handle,
@@ -56,36 +86,68 @@ async def serve_setter(
     )
 
 
-async def handle_setter(stream: trio.abc.HalfCloseableStream, users: UserMap) -> None:
+async def handle_setter(stream: Stream, config: Setter, users: UserMap) -> None:
     """Read one request from *stream*, grant or refuse it, and say so; the caller closes."""
+    peer = peer_name(stream)
     try:
+        caller = await _identify(stream, config)
         with trio.fail_after(_RECEIVE_SECONDS):
-            data = await _receive_request(stream)
-        reply = await _set(data, users, peer_name(stream))
+            request = parse_request(await _receive_request(stream))
+        reply = await _set(request, users, caller, peer)
+    except DeniedError as error:
+        log.warning("denied", peer=peer, reason=str(error))
+        reply = format_error(str(error))
+    except (SetterError, RefusedError, StoreError) as error:
+        log.info("refused", peer=peer, reason=str(error))
+        reply = format_error(str(error))
     except trio.TooSlowError:
         reply = format_error(f"no end of input within {_RECEIVE_SECONDS} seconds")
     await send_in_pieces(stream, reply)
     await finish(stream)
 
 
+async def _identify(stream: Stream, config: Setter) -> Caller:
+    """Return who is at the other end of *stream*.
+
+    Raises:
+      DeniedError: somebody who may not set anything here.
+    """
+    uid = peer_user(stream)
+    if uid is None:
+        host = peer_host(stream)
+        if host is None and socket_of(stream) is not None:
+            raise DeniedError("who you are cannot be told")
+        if config.allow and not (host and _is_in(host, config.allow)):
+            raise DeniedError("you may not set a status from where you are")
+        return ANYBODY
+    if uid in (0, os.geteuid()):
+        return OPERATOR
+    try:
+        # It may ask a server far away.
+        return Caller((await trio.to_thread.run_sync(pwd.getpwuid, uid)).pw_name)
+    except KeyError:
+        raise DeniedError("you have no name on this machine") from None
+
+
+def _is_in(host: str, networks: Iterable[Network]) -> bool:
+    address = ip_address(host)
+    return any(address in network for network in networks)
+
+
 async def _receive_request(stream: trio.abc.ReceiveStream) -> bytes:
-    """Read to the end of the input, or one chunk past what a request may hold."""
+    """Read a whole request, or to one chunk past what a request may hold."""
     data = bytearray()
     while len(data) <= MAX_REQUEST and (chunk := await stream.receive_some(_CHUNK)):
         data += chunk
+        if is_whole(data):
+            break
     return bytes(data)
 
 
-async def _set(data: bytes, users: UserMap, peer: str) -> bytes:
-    """Do what *data* asks for, and return the reply."""
-    try:
-        request = parse_request(data)
-        if request.status:
-            await users.tell(request.name, request.status)
-        else:
-            await users.clear(request.name)
-    except (SetterError, RefusedError, StoreError) as error:
-        log.info("refused", peer=peer, reason=str(error))
-        return format_error(str(error))
-    log.info("set" if request.status else "cleared", peer=peer, user=request.name)
-    return OK
+async def _set(request: SetRequest, users: UserMap, caller: Caller, peer: str) -> bytes:
+    """Do what *request* asks for, and return the reply."""
+    status = await users.set(request, by=caller)
+    if not users.is_hidden(request.name):
+        log.info("cleared" if request.status == "" else "set", peer=peer, user=request.name)
+    until = status.until if status is not None and request.status else None
+    return format_ok(describe_ending(until) if until else "")

@@ -12,8 +12,10 @@ from typing import TypeVar
 import trio
 
 from trio_finger.config import Fault
+from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import fold
 from trio_finger.protocol.users_file import LineFault, parse_users
+from trio_finger.protocol.users_toml import parse_users_toml
 from trio_finger.usermap import Status
 
 # A file of a million users has some 50 MB. Much more is something else by mistake.
@@ -21,6 +23,7 @@ MAX_FILE = 256 * 1024 * 1024  # bytes
 
 # Between two checkpoints while parsing: about a millisecond's work.
 _SLICE = 200  # lines
+_TOML_SLICE = 20  # short tables, or as much of long ones
 
 _T = TypeVar("_T")
 
@@ -35,11 +38,13 @@ class UsersFile:
 
     Attributes:
       users: everybody whom it names, under their folded names.
-      faults: the lines that were skipped.
+      profiles: what else it says of some of them, under the same.
+      faults: the lines that were skipped; of TOML, the tables.
       looks_cut: its last line has no end: somebody may still be writing it.
     """
 
     users: dict[str, Status]
+    profiles: dict[str, Profile]
     faults: list[Fault]
     looks_cut: bool
 
@@ -47,20 +52,28 @@ class UsersFile:
 async def read_users_file(path: Path) -> UsersFile:
     """Read and parse the users file at *path*; statuses are as old as the file is.
 
+    It is TOML if its name ends in ``.toml``, and lines otherwise.
+
     Raises:
       UsersFileError: it is not there, not a file, empty, too large, or may not be read.
     """
     data, since = await _in_thread(_read, path)
     users: dict[str, Status] = {}
+    profiles: dict[str, Profile] = {}
     faults: list[Fault] = []
-    for count, item in enumerate(parse_users(data)):
-        if count % _SLICE == 0:
+    toml = path.suffix.lower() == ".toml"
+    work = _TOML_SLICE if toml else _SLICE
+    for count, item in enumerate(parse_users_toml(data) if toml else parse_users(data)):
+        if count % work == 0:
             await trio.lowlevel.checkpoint()
         if isinstance(item, LineFault):
             faults.append(Fault(path, item.line, item.words))
         elif item is not None:
-            users[fold(item.name)] = Status(item.name, item.status, since)
-    return UsersFile(users, faults, looks_cut=not data.endswith((b"\n", b"\r")))
+            key = fold(item.name)
+            users[key] = Status(item.name, item.status, since)
+            if item.profile is not None:
+                profiles[key] = item.profile
+    return UsersFile(users, profiles, faults, looks_cut=not data.endswith((b"\n", b"\r")))
 
 
 @dataclass(frozen=True, slots=True)

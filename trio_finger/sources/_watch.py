@@ -136,7 +136,7 @@ class _Follower:
         """
         if file.faults and not file.users:
             return None
-        return await self._users.replace_file(_overlay(file.users, self._given))
+        return await self._users.replace_file(_overlay(file.users, self._given), file.profiles)
 
     def _report(self, file: UsersFile, changed: int | None) -> None:
         for fault in file.faults[:_FAULTS_SHOWN]:

@@ -1,8 +1,8 @@
 """Keeps what people set, behind one interface, whatever the kind of store."""
 
-from trio_finger.store._interface import Dropped, Field, Past, Store, StoreError, Told, Token
+from trio_finger.store._interface import Dropped, Field, Past, Store, StoreError, Token, Told
 from trio_finger.store._memory import MemoryStore
-from trio_finger.store._open import open_store
+from trio_finger.store._open import open_store, store_files
 
 __all__ = [
     "Dropped",
@@ -11,7 +11,8 @@ __all__ = [
     "Past",
     "Store",
     "StoreError",
-    "Told",
     "Token",
+    "Told",
     "open_store",
+    "store_files",
 ]

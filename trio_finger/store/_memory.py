@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import trio
 
 from trio_finger.protocol.text import fold
-from trio_finger.store._interface import Dropped, Field, Past, Told, Token
+from trio_finger.store._interface import Dropped, Field, Past, Token, Told
 
 
 class MemoryStore:

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from trio_finger.store._interface import Store, StoreError
 from trio_finger.store._memory import MemoryStore
+from trio_finger.store._sqlite import open_sqlite, sqlite_files
 
 DEFAULT_HISTORY = 100  # statuses a user
 
@@ -24,9 +26,20 @@ async def open_store(
     Raises:
       StoreError: it cannot be opened.
     """
-    kind, _, _rest = url.partition(":")
+    kind, _, rest = url.partition(":")
     match kind:
         case "memory":
             yield MemoryStore(history)
+        case "sqlite":
+            if not rest:
+                raise StoreError("sqlite: names no file; say sqlite:PATH")
+            async with open_sqlite(Path(rest), history=history, sole=sole) as store:
+                yield store
         case _:
             raise StoreError(f"there is no store of the kind {kind!r}")
+
+
+def store_files(url: str) -> list[Path]:
+    """Return the files of the store at *url*, the chief one first; some may not be there."""
+    kind, _, rest = url.partition(":")
+    return sqlite_files(Path(rest)) if kind == "sqlite" else []

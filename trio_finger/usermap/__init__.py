@@ -1,7 +1,23 @@
-"""The shared, lock-guarded user map: who is there, what holds, what changed."""
+"""The shared, lock-guarded user map: who is there, what holds, what changed, who may set it."""
 
+from trio_finger.usermap._asking import DeniedError, RefusedError
+from trio_finger.usermap._caller import ANYBODY, OPERATOR, Caller
+from trio_finger.usermap._ending import describe_ending
 from trio_finger.usermap._feed import Change, ChangeFeed
-from trio_finger.usermap._map import RefusedError, UserMap
+from trio_finger.usermap._map import UserMap
 from trio_finger.usermap._status import Status
+from trio_finger.usermap._tokens import make_token
 
-__all__ = ["Change", "ChangeFeed", "RefusedError", "Status", "UserMap"]
+__all__ = [
+    "ANYBODY",
+    "OPERATOR",
+    "Caller",
+    "Change",
+    "ChangeFeed",
+    "DeniedError",
+    "RefusedError",
+    "Status",
+    "UserMap",
+    "describe_ending",
+    "make_token",
+]

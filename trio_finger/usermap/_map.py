@@ -1,40 +1,43 @@
-"""The user map: what the users file says, what people set over it, and which wins.
+"""The user map: what everybody reads, and what people set.
 
-Two layers lie over each other. Below is what the users file says, replaced as a
-whole when the file is read again. Above is what people set. A status that was set
-remembers what the file said at that moment, and holds until the file says something
-else; so `_told` holds just those that are in force, and reading is one look-up in
-each layer.
-
-Reads never wait: they are plain look-ups, and Trio switches tasks only at an
+Reads never wait: they are look-ups in plain memory, and Trio switches tasks only at an
 ``await``. Writes hold the lock from reading what is there until the store has kept
 what shall be there, so whatever was answered ``ok`` is kept, in one order, and every
 subscriber hears of it in that order.
+
+The lock also gathers: whoever gets it has the store keep, in one go, everything that was
+asked for while the one before had it. A disk takes as long for one status as for a
+hundred, so a crowd of setters does not wait in line for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import trio
 
-from trio_finger.protocol.text import TextError, fold, parse_name, parse_status
-from trio_finger.store import Store, Told
+from trio_finger.log import get_log
+from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
+from trio_finger.protocol.text import fold
+from trio_finger.store import Dropped, Past, Store, StoreError, Told
+from trio_finger.usermap._asking import Ask, RefusedError, decide, understand
+from trio_finger.usermap._caller import Caller
+from trio_finger.usermap._ends import Ends
 from trio_finger.usermap._feed import FEED_SIZE, Change, ChangeFeed
+from trio_finger.usermap._layers import Layers
 from trio_finger.usermap._status import Status
+from trio_finger.usermap._tokens import find_bearer
 
 # Work on a whole map of users is done in slices of this many, about a millisecond,
 # with a checkpoint between them, so that queries go on meanwhile.
 _SLICE = 500
 
+# How long a store may take: a shield must have an end. A disk that takes longer is broken.
+_KEEP_SECONDS = 30
 
-# How many statuses may be set at one time. Who may set at all may set anybody's, and
-# must still not fill the memory.
-MAX_TOLD = 1_000_000
-
-
-class RefusedError(Exception):
-    """A status may not be set or cleared; ``str()`` of it says why, fit to show."""
+log = get_log("users")
 
 
 def _now() -> datetime:
@@ -47,7 +50,7 @@ class UserMap:
     Args:
       store: keeps what people set.
       create: whether a status may be set for a name that the users file lacks.
-      clock: tells the time (UTC) at which a status was set.
+      clock: tells the time (UTC).
     """
 
     def __init__(
@@ -58,8 +61,9 @@ class UserMap:
         self._clock = clock
         self._lock = trio.Lock()
         self._feed = ChangeFeed()
-        self._file: dict[str, Status] = {}
-        self._told: dict[str, Told] = {}
+        self._layers = Layers({"status": {}, "plan": {}}, clock, {}, {})
+        self._asks: list[Ask] = []  # no more than there are connections
+        self._ends = Ends()
 
     async def load(self) -> None:
         """Take over what the store has kept from an earlier run.
@@ -68,23 +72,42 @@ class UserMap:
           StoreError: the store cannot tell.
         """
         async with self._lock:
-            self._told = {fold(told.name): told for told in await self._store.load()}
+            for count, told in enumerate(await self._store.load()):
+                if count % _SLICE == 0:
+                    await trio.lowlevel.checkpoint()
+                self._put(fold(told.name), [told])
 
     # Reading
 
     def get(self, name: str) -> Status | None:
         """Return what *name*, in any spelling, is up to; ``None`` for no such user."""
-        return self._in_force(fold(name))
+        return self._layers.visible(fold(name))
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile of a user whom `get` knows, with the plan that holds."""
+        return self._layers.profile(fold(name))
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether *name* exists for themselves and the operator alone."""
+        return self._layers.is_hidden(fold(name))
 
     def __len__(self) -> int:
-        return len(self._file.keys() | self._told.keys())
+        return self._layers.count()
 
     def __iter__(self) -> Iterator[Status]:
         """Iterate over everybody's status, in the order of their folded names."""
-        for key in sorted(self._file.keys() | self._told.keys()):
-            status = self._in_force(key)
+        for key in self._layers.everybody():
+            status = self._layers.visible(key)
             if status is not None:
                 yield status
+
+    async def history(self, name: str) -> list[Past]:
+        """Return the statuses that were set for a user, the newest first.
+
+        Raises:
+          StoreError: the store cannot tell.
+        """
+        return [] if self.get(name) is None else await self._store.history(name)
 
     def subscribe(
         self, size: int = FEED_SIZE
@@ -92,64 +115,76 @@ class UserMap:
         """Receive every change from now on; see `ChangeFeed.subscribe`."""
         return self._feed.subscribe(size)
 
-    def _in_force(self, key: str) -> Status | None:
-        listed = self._file.get(key)
-        told = self._told.get(key)
-        if told is None:
-            return listed
-        return Status(listed.name if listed else told.name, told.text, told.since)
+    async def identify(self, token: str) -> Caller | None:
+        """Return who bears *token*, as the store knows it this moment; ``None`` if nobody may.
+
+        Raises:
+          StoreError: the store cannot tell.
+        """
+        found = await find_bearer(self._store, token, self._clock())
+        return None if found is None else Caller(found.name)
 
     # Writing
 
-    async def tell(self, name: str, text: str) -> Status:
-        """Set the status of *name* to *text*, and return it once it is kept.
+    async def set(self, request: SetRequest, *, by: Caller) -> Status | None:
+        """Do what *request* asks for, and return what holds now, once that is kept.
+
+        Returns:
+          The status as *by* may know it; ``None`` where there is no such user any more.
 
         Raises:
-          RefusedError: *name* or *text* cannot be one, or *name* may not be set.
+          RefusedError: it makes no sense, or *by* may not have it done.
           StoreError: it could not be kept. Nothing has changed.
         """
+        ask = understand(request, by, self._clock())
+        self._asks.append(ask)
         try:
-            name, text = parse_name(name), parse_status(text)
-        except TextError as error:
-            raise RefusedError(str(error)) from None
-        key = fold(name)
-        async with self._lock:
-            listed = self._file.get(key)
-            if listed is None and not self.create:
-                raise RefusedError("only users whom the users file names can be set")
-            if key not in self._told and len(self._told) >= MAX_TOLD:
-                raise RefusedError("too many statuses are set already")
-            before = self._in_force(key)
-            told = Told(
-                name=before.name if before else name,
-                text=text,
-                since=self._clock(),
-                over=listed.text if listed else None,
-            )
-            await self._store.keep(told)
-            self._told[key] = told
-            self._publish(key, before)
-            return Status(told.name, text, told.since)
+            async with self._lock:
+                while not ask.settled:
+                    await self._settle()
+        finally:
+            with suppress(ValueError):
+                self._asks.remove(ask)  # still there if this was cancelled
+        if ask.error is not None:
+            raise ask.error
+        return self._layers.status(ask.key)
 
-    async def clear(self, name: str) -> Status | None:
-        """Go back to what the users file says of *name*, and return that.
+    async def _settle(self) -> None:
+        """Have the first ask of every user kept, or refused; the lock is held."""
+        batch: dict[str, Ask] = {}
+        for ask in self._asks:
+            batch.setdefault(ask.key, ask)
+        self._asks = [ask for ask in self._asks if batch[ask.key] is not ask]
 
-        Raises:
-          RefusedError: there is no such user.
-          StoreError: it could not be kept. Nothing has changed.
-        """
-        key = fold(name)
-        async with self._lock:
-            before = self._in_force(key)
-            if before is None:
-                raise RefusedError("no such user")
-            if key in self._told:
-                await self._store.drop([before.name])
-                del self._told[key]
-                self._publish(key, before)
-            return self._in_force(key)
+        writes: dict[str, list[Told | Dropped]] = {}
+        for key, ask in batch.items():
+            try:
+                writes[key] = decide(ask, self._layers, create=self.create, now=self._clock())
+            except RefusedError as error:
+                ask.error = error
+        try:
+            await self._keep([write for some in writes.values() for write in some])
+        except StoreError as error:
+            for key in writes:
+                batch[key].error = StoreError(str(error))
+        else:
+            for key, some in writes.items():
+                self._put(key, some)
+        for ask in batch.values():
+            ask.settled = True
 
-    async def replace_file(self, listed: Mapping[str, Status]) -> int:
+    async def _keep(self, writes: list[Told | Dropped]) -> None:
+        """Have the store keep *writes*, for whoever asked, whatever becomes of this task."""
+        if not writes:
+            return
+        with trio.move_on_after(_KEEP_SECONDS, shield=True) as scope:
+            await self._store.write(writes)
+        if scope.cancelled_caught:
+            raise StoreError("the store does not answer")
+
+    async def replace_file(
+        self, listed: Mapping[str, Status], profiles: Mapping[str, Profile] | None = None
+    ) -> int:
         """Take *listed* for what the users file says now.
 
         A line that says what it said before keeps its `Status.since`. Where a line
@@ -157,6 +192,7 @@ class UserMap:
 
         Args:
           listed: everybody whom the file names, under their folded names.
+          profiles: what it says of them besides, likewise, where it says something.
 
         Returns:
           How many users changed.
@@ -164,38 +200,72 @@ class UserMap:
         Raises:
           StoreError: what is over could not be dropped. Nothing has changed.
         """
+        profiles = profiles or {}
         async with self._lock:
+            old = self._layers
             file: dict[str, Status] = {}
-            changed: list[str] = []
+            changed: dict[str, list[Dropped]] = {}
             for count, (key, status) in enumerate(listed.items()):
                 if count % _SLICE == 0:
                     await trio.lowlevel.checkpoint()
-                before = self._file.get(key)
+                before = old.file.get(key)
                 if before is not None and before.text == status.text:
                     status = Status(status.name, before.text, before.since)
-                if status != before:
-                    changed.append(key)
+                if status != before or profiles.get(key) != old.profiles.get(key):
+                    changed[key] = []
                 file[key] = status
-            changed += self._file.keys() - file.keys()
+            changed |= {key: [] for key in old.file.keys() - file.keys()}
 
-            over = [
-                key
-                for key, told in self._told.items()
-                if told.over != (file[key].text if key in file else None)
-            ]
-            if over:
-                await self._store.drop([self._told[key].name for key in over])
+            new = old.over(file, profiles)
+            changed |= new.outdated()
+            await self._keep([write for writes in changed.values() for write in writes])
 
             # From here to the end nothing waits: readers see the old or the new.
-            old = {key: self._in_force(key) for key in changed + over}
-            self._file = file
-            for key in over:
-                del self._told[key]
-            return sum(self._publish(key, before) for key, before in old.items())
+            shown = {key: old.visible(key) for key in changed}
+            self._layers = new
+            for key, writes in changed.items():
+                new.put(key, writes)
+            return sum(self._publish(key, before) for key, before in shown.items())
+
+    # Ends
+
+    async def expire(self) -> NoReturn:
+        """Take statuses back when their end has come, for ever: cancel this to stop."""
+        while True:
+            await self._ends.wait_for_next(self._clock)
+            async with self._lock:
+                await self._take_back()
+
+    async def _take_back(self) -> None:
+        """Take back what has ended; the lock is held."""
+        over: list[Told | Dropped] = []
+        for key, end in self._ends.pop_due(self._clock()):
+            told = self._layers.told["status"].get(key)
+            if told is not None and told.until == end:
+                over.append(Dropped(told.name))
+                self._layers.put(key, over[-1:])
+                if not self._layers.is_hidden(key):
+                    self._feed.publish(Change(told.name, self._layers.visible(key)))
+        try:
+            await self._keep(over)
+        except StoreError as error:
+            # No reader sees them any more, and the next start finds them ended.
+            log.warning("ended statuses not cleared away", reason=str(error))
+
+    # Both layers and the feed
+
+    def _put(self, key: str, writes: Sequence[Told | Dropped]) -> None:
+        """Go by *writes*, which are kept, and tell whoever subscribed."""
+        before = self._layers.visible(key)
+        self._layers.put(key, writes)
+        for write in writes:
+            if isinstance(write, Told) and write.until is not None:
+                self._ends.add(key, write.until)
+        self._publish(key, before)
 
     def _publish(self, key: str, before: Status | None) -> bool:
         """Tell the subscribers what holds now for *key*, and return whether that is new."""
-        status = self._in_force(key)
+        status = self._layers.visible(key)
         either = status or before
         if either is None or status == before:
             return False

@@ -10,10 +10,12 @@ class Status:
 
     Attributes:
       name: the user, in the spelling to show.
-      text: one line of clean text.
+      text: one line of clean text; empty for a user who has no status.
       since: when it began to hold (UTC).
+      until: when it ends (UTC), if it has an end.
     """
 
     name: str
     text: str
     since: datetime
+    until: datetime | None = None

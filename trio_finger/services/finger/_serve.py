@@ -8,7 +8,7 @@ import trio
 
 from trio_finger.config import Finger
 from trio_finger.log import get_log
-from trio_finger.net import finish, peer_name, send_in_pieces, serve_connections
+from trio_finger.net import Connection, Stream, finish, peer_name, send_in_pieces, serve_connections
 from trio_finger.protocol.finger import MAX_QUERY, QueryReader, QueryTooLongError
 from trio_finger.services.finger._answer import answer_query
 from trio_finger.usermap import UserMap
@@ -24,7 +24,7 @@ log = get_log("finger")
 async def serve_finger(
     config: Finger,
     users: UserMap,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[Connection]],
     *,
     stop: trio.Event,
 ) -> None:
@@ -37,7 +37,7 @@ async def serve_finger(
       stop: ends accepting.
     """
 
-    async def handle(stream: trio.SocketStream) -> None:
+    async def handle(stream: Connection) -> None:
         await handle_finger(stream, config, users)
 
     await serve_connections(
@@ -50,9 +50,7 @@ async def serve_finger(
     )
 
 
-async def handle_finger(
-    stream: trio.abc.HalfCloseableStream, config: Finger, users: UserMap
-) -> None:
+async def handle_finger(stream: Stream, config: Finger, users: UserMap) -> None:
     """Read one query from *stream* and answer it; the caller closes.
 
     Raises:
@@ -63,7 +61,7 @@ async def handle_finger(
     try:
         with trio.fail_after(config.timeout):
             line = await _receive_query(stream)
-        answer = answer_query(line, users, list_users=config.list, now=datetime.now(UTC))
+        answer = answer_query(line, users, config, now=datetime.now(UTC))
     except QueryTooLongError:
         line, answer = b"", _TOO_LONG
     if log.is_enabled_for(DEBUG):  # a name costs a system call

@@ -23,7 +23,9 @@ def answer(users: UserMap, text: str) -> str | None:
         status = users.get(parse_name(text.strip()))
     except TextError:
         status = None
-    return asked + _UNKNOWN if status is None else f"{status.name}: {status.text}"
+    if status is None:
+        return asked + _UNKNOWN
+    return f"{status.name}: {status.text or 'No status'}"
 
 
 def show(text: str) -> str:

@@ -8,19 +8,26 @@ from typing import Final
 from urllib.parse import quote
 
 import trio
+from jinja2 import DictLoader
 from quart import Response, render_template, request, stream_template
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
 from trio_finger.protocol.text import clean, format_age
+from trio_finger.services.web._access import Doorkeeper, Visitor
+from trio_finger.services.web._setting import CHALLENGE, add_setting
 from trio_finger.services.web.xmlrpc import answer_call
 from trio_finger.usermap import Status, UserMap
 
 _MAX_BODY = 128 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
 _BODY_SECONDS = 10  # until a whole body must have arrived
 
-# All files that the pages use, served from memory: no request ever opens one.
-_STATIC: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+# All files that the pages are made of, read when the program starts: no request ever
+# opens one, and a daemon that has given up its privileges may no longer reach them.
+_FOLDER = Path(__file__).parent
+_TEMPLATES: Final = {path.name: path.read_text() for path in _FOLDER.glob("templates/*")}
+_STATIC: Final = {path.name: path.read_bytes() for path in _FOLDER.glob("static/*")}
+_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 _PIECES = 500  # of a page between two checkpoints; a user has some ten
 
@@ -60,10 +67,14 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
-    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_options = {
+        "loader": DictLoader(_TEMPLATES),
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+    }
 
-    folder = Path(__file__).parent / "static"
-    static_files = {name: (folder / name).read_bytes() for name in _STATIC}
+    doorkeeper = Doorkeeper(users, site.name)
+    add_setting(app, users, doorkeeper)
 
     @app.template_filter("age")
     def age(since: datetime) -> str:
@@ -89,8 +100,10 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     @app.get("/~<name>")
     async def user(name: str) -> tuple[str, int]:
         status = users.get(name)
-        page = await render_template("user.html", name=clean(name), status=status)
-        return page, 200 if status else 404
+        if status is None:
+            return await render_template("nobody.html", name=clean(name)), 404
+        profile = users.profile(name)
+        return await render_template("user.html", status=status, profile=profile), 200
 
     @app.get("/~<name>/online")
     async def online(name: str) -> Response:
@@ -101,14 +114,18 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     async def static(name: str) -> Response:
         if name not in _STATIC:
             raise NotFound
-        response = Response(static_files[name], content_type=_STATIC[name])
+        response = Response(_STATIC[name], content_type=_TYPES[Path(name).suffix])
         response.headers["Cache-Control"] = "max-age=3600"
         return response
 
     @app.post("/RPC2")
     async def xmlrpc() -> Response:
-        answer = await answer_call(await request.data, users)
-        return Response(answer, content_type="text/xml; charset=utf-8")
+        visitor = Visitor(doorkeeper, request)
+        answer, code = await answer_call(await request.data, users, visitor)
+        response = Response(answer, code, content_type="text/xml; charset=utf-8")
+        if code == 401:
+            response.headers["WWW-Authenticate"] = CHALLENGE
+        return response
 
     @app.get("/RPC2")
     async def xmlrpc_by_get() -> Response:

@@ -9,11 +9,10 @@
 - under quart-trio the task that ends a response is cancelled just before it starts
   the keep-alive timer or closes the connection, so idle connections stay for ever.
 
-Its shield around closing an idle connection can stay: it waits for nothing there.
-
 So only Hypercorn's connection is used, one a handler of `serve_connections`, which
-contains what goes wrong in it; and of that connection these three things are replaced.
-When Hypercorn changes, this file is what has to be looked at.
+contains what goes wrong in it; and of that connection these three things are replaced,
+and the end, which over TLS has to be said. When Hypercorn changes, this file is what
+has to be looked at.
 """
 
 import logging
@@ -34,7 +33,14 @@ from hypercorn.typing import ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
 from structlog.typing import FilteringBoundLogger
 
-from trio_finger.net import DRAIN_BYTES, DRAIN_SECONDS, send_in_pieces, serve_connections
+from trio_finger.net import (
+    DRAIN_SECONDS,
+    Connection,
+    finish,
+    send_in_pieces,
+    serve_connections,
+    socket_of,
+)
 
 _MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
 _ADDRESS = re.compile(rb"^[^/?]*://[^/?]*")  # at the beginning of a request target
@@ -45,12 +51,12 @@ _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no networ
 
 async def serve_app(
     app: ASGIFramework,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[Connection]],
     *,
     stop: trio.Event,
     log: FilteringBoundLogger,
 ) -> None:
-    """Serve *app* over HTTP/1.1 until *stop*, then finish the requests under way.
+    """Serve *app* over HTTP/1.1, with TLS or without, until *stop*, then finish what is open.
 
     *app* gets no lifespan events. Cancelling cuts every connection at once, even one
     to a client that has stopped reading.
@@ -58,15 +64,17 @@ async def serve_app(
     config = _configure()
     context = WorkerContext(None)
     wrapped = ASGIWrapper(app)
-    streams: set[trio.SocketStream] = set()
+    sockets: set[trio.socket.SocketType] = set()
 
-    async def handle(stream: trio.SocketStream) -> None:
-        streams.add(stream)
+    async def handle(stream: Connection) -> None:
+        socket = socket_of(stream)
+        assert socket is not None
+        sockets.add(socket)
         try:
             # Hypercorn names only the TLS kind of stream and takes both.
             await _Connection(wrapped, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
         finally:
-            streams.discard(stream)
+            sockets.discard(socket)
 
     async def close_idle_connections() -> None:
         await stop.wait()
@@ -76,8 +84,8 @@ async def serve_app(
         try:
             await trio.sleep_forever()
         finally:
-            for stream in streams:
-                stream.socket.close()
+            for socket in sockets:
+                socket.close()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(close_idle_connections)
@@ -99,18 +107,19 @@ def _configure() -> Config:
 class _Connection(TCPServer):
     """Hypercorn's connection, with bounded sending, and timers that are started."""
 
-    stream: trio.SocketStream  # type: ignore[assignment]
+    stream: Connection  # type: ignore[assignment]
     protocol: H11Protocol  # type: ignore[assignment]  # not the wrapper that changes to HTTP/2
 
     async def run(self) -> None:
-        socket = self.stream.socket
+        socket = socket_of(self.stream)
+        assert socket is not None
         try:
             client = parse_socket_addr(socket.family, socket.getpeername())
             server = parse_socket_addr(socket.family, socket.getsockname())
         except OSError:
             return  # gone already
+        self._socket = socket
         self._reading = trio.CancelScope()
-        self._closing = False
         self._answered = trio.Event()
         self._answered.set()  # nothing has been asked yet
         async with TaskGroup() as self._task_group:
@@ -120,7 +129,7 @@ class _Connection(TCPServer):
                 self.context,
                 self._task_group,
                 ConnectionState(self.state.copy()),
-                False,
+                isinstance(self.stream, trio.SSLStream),
                 client,
                 server,
                 self.protocol_send,
@@ -151,34 +160,38 @@ class _Connection(TCPServer):
                 with trio.CancelScope(shield=True):  # send_in_pieces bounds it
                     await send_in_pieces(self.stream, data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            self.stream.socket.close()
+            self._socket.close()
             self._reading.cancel()  # whatever it waits for will not come
-            await self.protocol.handle(Closed())
+            # Whoever reads may be sending just now, and the app has to hear of it all the same.
+            with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                await self.protocol.handle(Closed())
 
     async def _read_data(self) -> None:
-        unread = DRAIN_BYTES
         with self._reading:
             try:
-                while unread > 0 and (data := await self.stream.receive_some(_CHUNK)):
-                    if self._closing:
-                        unread -= len(data)
-                    else:
-                        await self.protocol.handle(RawData(bytes(data)))
-                if not self._closing:
-                    # A client may close its side and still want its answer.
-                    await self.protocol.handle(RawData(b""))
-                    await self._answered.wait()
+                while data := await self.stream.receive_some(_CHUNK):
+                    await self.protocol.handle(RawData(bytes(data)))
+                # A client may close its side and still want its answer.
+                await self.protocol.handle(RawData(b""))
+                await self._answered.wait()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 pass
+        with (
+            trio.move_on_after(DRAIN_SECONDS),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+        ):
+            async with self.send_lock:
+                await finish(self.stream)
         await self.protocol.handle(Closed())
 
     async def _close(self) -> None:
-        """Half-close, and let `_read_data` drain what comes; `net.finish` says why."""
-        self._closing = True
-        self._reading.deadline = trio.current_time() + DRAIN_SECONDS
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            async with self.send_lock:
-                await self.stream.send_eof()
+        """Have `_read_data` stop reading requests, and end the connection as it should be."""
+        self._reading.cancel()
+
+    async def _initiate_server_close(self) -> None:
+        # Nobody is owed an answer. Over TLS the end is said, and that has to be sent.
+        with trio.move_on_after(_CLOSE_SECONDS):
+            await super()._initiate_server_close()
 
 
 class _HTTP1(H11Protocol):

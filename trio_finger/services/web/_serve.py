@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import trio
 
 from trio_finger.log import get_log
+from trio_finger.net import Connection
 from trio_finger.services.web._app import Site, create_app
 from trio_finger.services.web._hypercorn import serve_app
 from trio_finger.usermap import UserMap
@@ -13,7 +14,7 @@ from trio_finger.usermap import UserMap
 async def serve_web(
     site: Site,
     users: UserMap,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[Connection]],
     *,
     stop: trio.Event,
 ) -> None:

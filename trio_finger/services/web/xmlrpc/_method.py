@@ -13,6 +13,7 @@ from typing import Any
 
 from trio_finger.log import get_log
 from trio_finger.protocol.xmlrpc import Call, Code, Fault
+from trio_finger.services.web._access import Visitor
 from trio_finger.usermap import UserMap
 
 # The types of arguments. A method that wants one more names it here.
@@ -45,10 +46,12 @@ class Request:
     Attributes:
       methods: all methods, under their names.
       users: whom they tell about.
+      visitor: whoever sent it.
     """
 
     methods: Mapping[str, Method]
     users: UserMap
+    visitor: Visitor
 
     def find(self, name: str) -> Method:
         """Return the method of that name.

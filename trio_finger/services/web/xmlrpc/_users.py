@@ -1,4 +1,4 @@
-"""The methods that tell about users."""
+"""The methods that tell about users, and the one that sets a status."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -7,14 +7,21 @@ from typing import Any
 
 import trio
 
+from trio_finger.log import get_log
+from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.xmlrpc import Fault
+from trio_finger.services.web._access import AccessError
 from trio_finger.services.web.xmlrpc._method import Method, Request
+from trio_finger.store import Past, StoreError
+from trio_finger.usermap import DeniedError, RefusedError, Status
 
 _NO_SUCH_USER = "No such user"
 
 # Work on a whole map of users is done in slices of this many, about a millisecond,
 # with a checkpoint between them, so that queries go on meanwhile.
 _SLICE = 500
+
+log = get_log("xmlrpc")
 
 
 def _get_user(request: Request, name: str) -> str:
@@ -35,8 +42,40 @@ def _get_status(request: Request, name: str) -> dict[str, Any]:
     status = request.users.get(name)
     if status is None:
         raise Fault(404, _NO_SUCH_USER)
+    return _struct(status)
+
+
+async def _get_history(request: Request, name: str) -> list[dict[str, Any]]:
+    if request.users.get(name) is None:
+        raise Fault(404, _NO_SUCH_USER)
+    try:
+        return [_struct(past) for past in await request.users.history(name)]
+    except StoreError as error:
+        raise Fault(503, str(error)) from None
+
+
+async def _set_user(request: Request, name: str, status: str) -> str:
+    try:
+        caller = await request.visitor.identify()
+        try:
+            await request.users.set(SetRequest(name, status.strip()), by=caller)
+        except DeniedError as error:
+            raise await request.visitor.refuse(str(error)) from None
+    except AccessError as error:
+        raise Fault(error.code, str(error)) from None
+    except RefusedError as error:
+        raise Fault(400, str(error)) from None
+    except StoreError as error:
+        raise Fault(503, str(error)) from None
+    if not request.users.is_hidden(name):
+        log.info("set" if status.strip() else "cleared", user=name)
+    return "ok"
+
+
+def _struct(status: Status | Past) -> dict[str, Any]:
     # A dateTime.iso8601 has no time zone, so it must be one that callers can know.
-    return {"name": status.name, "status": status.text, "since": status.since.astimezone(UTC)}
+    struct = {"name": status.name, "status": status.text, "since": status.since.astimezone(UTC)}
+    return struct | ({"until": status.until.astimezone(UTC)} if status.until else {})
 
 
 USER_METHODS: Mapping[str, Method] = MappingProxyType(
@@ -54,8 +93,20 @@ USER_METHODS: Mapping[str, Method] = MappingProxyType(
         "getStatus": Method(
             _get_status,
             ("struct", "string"),
-            "getStatus(name): a struct of the user's name, status, and since when it holds, "
-            f"in UTC; or fault 404, {_NO_SUCH_USER!r}.",
+            "getStatus(name): a struct of the user's name, status, since when it holds and, if "
+            f"it ends, until when, in UTC; or fault 404, {_NO_SUCH_USER!r}.",
+        ),
+        "getHistory": Method(
+            _get_history,
+            ("array", "string"),
+            "getHistory(name): the statuses that were set for the user, the newest first, as "
+            f"getStatus tells them; or fault 404, {_NO_SUCH_USER!r}.",
+        ),
+        "setUser": Method(
+            _set_user,
+            ("string", "string", "string"),
+            "setUser(name, status): sets the status, or clears it if that is empty, and returns "
+            "'ok'. It takes a token, as the password of HTTP Basic or as a Bearer.",
         ),
     }
 )

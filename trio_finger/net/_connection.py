@@ -1,0 +1,77 @@
+"""A connection of either kind, plain or over TLS, and who is at the other end of it."""
+
+import ipaddress
+import socket
+import struct
+from typing import TypeAlias
+
+import trio
+
+from trio_finger.protocol.address import Address
+
+# What a door's handler is given.
+Connection: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+# What a handler needs of it; in tests it may be a stream in memory.
+Stream: TypeAlias = trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream]
+
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
+_NOBODY = 2**32 - 1  # the kernel's word for no user
+
+
+def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
+    """Return the socket under *stream*, or ``None`` if it has none (any more)."""
+    if isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    return stream.socket if isinstance(stream, trio.SocketStream) else None
+
+
+def peer_user(stream: trio.abc.Stream) -> int | None:
+    """Return the number of the user at the other end of a UNIX socket.
+
+    It is the kernel's word: who that process was when it connected. ``None`` for streams
+    of any other kind.
+    """
+    peer = socket_of(stream)
+    if peer is None or peer.family != socket.AF_UNIX:
+        return None
+    try:
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return None
+    _, user, _ = _CREDENTIALS.unpack(credentials)
+    return user if user != _NOBODY else None
+
+
+def peer_host(stream: trio.abc.Stream) -> str | None:
+    """Return the IP address at the other end of a TCP connection, or ``None``.
+
+    One of IPv4 is the same whether or not the socket that listens is one of IPv6.
+    """
+    address = _peer_address(stream)
+    if address is None:
+        return None
+    ip = ipaddress.ip_address(address.host)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return address.host
+
+
+def peer_name(stream: trio.abc.Stream) -> str:
+    """Return who is at the other end of *stream*, for the log."""
+    user = peer_user(stream)
+    if user is not None:
+        return f"unix:uid={user}"
+    address = _peer_address(stream)
+    return str(address) if address is not None else "?"
+
+
+def _peer_address(stream: trio.abc.Stream) -> Address | None:
+    peer = socket_of(stream)
+    if peer is None:
+        return None
+    try:
+        host, port, *_ = peer.getpeername()
+    except (OSError, ValueError):
+        return None  # gone already, or of a kind that has no such address
+    return Address(host, port)

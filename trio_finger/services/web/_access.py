@@ -1,0 +1,160 @@
+"""Who may set something over the web: whoever bears a token, from no site but ours."""
+
+from collections import OrderedDict
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+import trio
+from quart import Request
+
+from trio_finger.log import get_log
+from trio_finger.protocol.text import fold
+from trio_finger.usermap import Caller, UserMap
+
+# Each failure from one place makes the next answer to it come later, up to the longest
+# delay, and is forgotten after a while. All in seconds.
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 4
+_FORGET_AFTER = 300
+
+_MAX_PLACES = 10_000  # whose failures are remembered; the longest quiet one goes first
+
+log = get_log("web")
+
+
+class AccessError(Exception):
+    """A request that may not set anything; ``str()`` of it says why, fit to show.
+
+    Attributes:
+      code: the HTTP status: 401 for credentials that are missing or wrong, 403 where they
+        would not help.
+    """
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+class Doorkeeper:
+    """Says who asks, and slows down those who are wrong about that.
+
+    Args:
+      users: knows the tokens.
+      name: our host name, as browsers may call it.
+    """
+
+    def __init__(self, users: UserMap, name: str) -> None:
+        self._users = users
+        self._names = {name.casefold(), "localhost"}
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    async def identify(self, request: Request) -> Caller:
+        """Return who sends *request*.
+
+        Raises:
+          AccessError: nobody who may set anything.
+          StoreError: the store cannot tell.
+        """
+        if self._is_foreign(request):
+            raise await self.refuse(request, 403, "another site may not set anything here")
+        given = request.authorization
+        if given is None:
+            raise await self.refuse(request, 401, "setting a status takes a token")
+        token = given.token if given.type == "bearer" else given.password
+        caller = await self._users.identify(token or "")
+        if caller is None or (given.type == "basic" and not _same(given.username, caller.name)):
+            raise await self.refuse(request, 401, "this token is not, or no longer, valid")
+        return caller
+
+    async def refuse(self, request: Request, code: int, words: str) -> AccessError:
+        """Count, log and slow down a request that is refused; return the error to raise."""
+        place = _place(request.remote_addr)
+        count = self._count(place)
+        log.warning("denied", peer=place, path=request.path, reason=words, failures=count)
+        await trio.sleep(min(_FIRST_DELAY * 2 ** min(count - 1, 10), _LONGEST_DELAY))
+        return AccessError(code, words)
+
+    def _count(self, place: str) -> int:
+        """Count a failure from *place*, and return how many there were lately."""
+        now = trio.current_time()
+        count, last = self._failures.pop(place, (0, now))
+        if now - last > _FORGET_AFTER:
+            count = 0
+        self._failures[place] = count + 1, now
+        if len(self._failures) > _MAX_PLACES:
+            self._failures.popitem(last=False)
+        return count + 1
+
+    def _is_foreign(self, request: Request) -> bool:
+        """Whether a browser sends *request* for a page that is not ours.
+
+        It says so in Sec-Fetch-Site if it knows that, and in Origin. An origin that is the
+        very host that was asked is ours only if that is a name of ours: another site may
+        have given its own name our address (DNS rebinding). No browser sends anything that
+        sets without an Origin, and other programs send none.
+        """
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return True
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return False
+        try:
+            place = urlsplit(origin)
+            ours = place.hostname in self._names or _is_ip_address(place.hostname)
+        except ValueError:
+            return True
+        return not ours or place.netloc.casefold() != request.host.casefold()
+
+
+class Visitor:
+    """Whoever sends one request: asked who they are when that matters, and only once."""
+
+    def __init__(self, doorkeeper: Doorkeeper, request: Request) -> None:
+        self._doorkeeper = doorkeeper
+        self._request = request
+        self._found: Caller | AccessError | None = None
+
+    async def identify(self) -> Caller:
+        """Return who they are.
+
+        Raises:
+          AccessError: nobody who may set anything.
+          StoreError: the store cannot tell.
+        """
+        if self._found is None:
+            try:
+                self._found = await self._doorkeeper.identify(self._request)
+            except AccessError as error:
+                self._found = error
+        if isinstance(self._found, AccessError):
+            raise self._found
+        return self._found
+
+    async def refuse(self, words: str) -> AccessError:
+        """Return the error to raise where they may not have done what they ask for."""
+        if not isinstance(self._found, AccessError):
+            self._found = await self._doorkeeper.refuse(self._request, 403, words)
+        return self._found
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and fold(one) == fold(other)
+
+
+def _is_ip_address(host: str | None) -> bool:
+    try:
+        ip_address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _place(host: str | None) -> str:
+    """Return where a request comes from: of IPv6 the network, for one host may have all of it."""
+    try:
+        address = ip_address(host or "")
+    except ValueError:
+        return host or "?"
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)
