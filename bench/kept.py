@@ -1,10 +1,9 @@
 """P7: statuses set and kept (on disk, fsync) a second, and how soon finger shows them.
 
-Ours against the plain way, one SQLite transaction a status: the same database settings,
-the same tables, the same statements, in turn, several times; medians and their ratio.
+Ours against the plain way, one SQLite transaction a status: the same file format, settings
+and statements. Both in turn, several times; medians, and their ratio.
 """
 
-import sqlite3
 import statistics
 import time
 from datetime import UTC, datetime
@@ -13,29 +12,90 @@ from tempfile import TemporaryDirectory
 
 import trio
 
+from tests.running import Running, run_daemon
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.store import Store, Told, open_store
 from trio_finger.usermap import ANYBODY, UserMap
-from bench.daemon import run_daemon
 
 SETTERS = 64
 PAIRS = 5
-STATUSES = 6400  # ours, in each of the pairs
+STATUSES = 100 * SETTERS  # ours, in each pair
 PLAIN_STATUSES = 2000
 CHANGES = 300  # shown by finger, one after the other
+TEXT = "Giving a tutorial now, sorry! This is number {}."
 
 
 async def main() -> None:
-    """Print the table."""
+    """Print what was measured."""
     plain, ours = [], []
-    for pair in range(PAIRS):
+    for pair in range(1, PAIRS + 1):
         with TemporaryDirectory() as folder:
             async with open_store(f"sqlite:{folder}/plain.db") as store:
                 plain.append(await keep_one_by_one(store))
             async with open_store(f"sqlite:{folder}/ours.db") as store:
                 ours.append(await keep_from_many(UserMap(store)))
-        print(f"pair {pair + 1} of {PAIRS}: {plain[-1]:,.0f} and {ours[-1]:,.0f} a second")
+        print(f"pair {pair} of {PAIRS}: {plain[-1]:8,.0f} {ours[-1]:8,.0f} statuses a second")
     one, many = statistics.median(plain), statistics.median(ours)
-    print(f"one transaction a status   {one:10,.0f} /s")
-    print(f"{SETTERS} setters at once        {many:10,.0f} /s   {many / one:.1f} x")
-    ...
+    print(f"one transaction a status: {one:8,.0f} a second")
+    print(f"{SETTERS} setters at once:      {many:8,.0f} a second, {many / one:.1f} x")
+    with TemporaryDirectory() as folder:
+        async with run_daemon(Path(folder)) as daemon:
+            alone = await show(daemon)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(set_all_the_time, daemon)
+                crowded = await show(daemon)
+                nursery.cancel_scope.cancel()
+    print("from sending a status to the end of the finger answer that shows it:")
+    for name, times in (("alone", alone), (f"beside {SETTERS - 1} setters", crowded)):
+        *_, p99 = statistics.quantiles(times, n=100)
+        print(f"  {name:20} median {statistics.median(times):5.1f} ms, p99 {p99:5.1f} ms")
+
+
+async def keep_one_by_one(store: Store) -> float:
+    """Return how many statuses a second are kept by a transaction each."""
+    began = time.perf_counter()
+    for number in range(PLAIN_STATUSES):
+        name = f"user{number % SETTERS}"
+        await store.write([Told(name, TEXT.format(number), datetime.now(UTC), over=None)])
+    return PLAIN_STATUSES / (time.perf_counter() - began)
+
+
+async def keep_from_many(users: UserMap) -> float:
+    """Return how many statuses a second are kept for many who set at the same time."""
+
+    async def set_own(setter: int) -> None:
+        for number in range(STATUSES // SETTERS):
+            await users.set(SetRequest(f"user{setter}", TEXT.format(number)), by=ANYBODY)
+
+    began = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for setter in range(SETTERS):
+            nursery.start_soon(set_own, setter)
+    return STATUSES / (time.perf_counter() - began)
+
+
+async def show(daemon: Running) -> list[float]:
+    """Return how many milliseconds each change took until finger had shown it."""
+    times = []
+    for number in range(CHANGES):
+        began = time.perf_counter()
+        await daemon.set("moshez", f"Number {number}")
+        assert await daemon.finger(b"moshez\r\n") == f"Number {number}\r\n".encode()
+        times.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+async def set_all_the_time(daemon: Running) -> None:
+    """Have other users' statuses set, as fast as the daemon answers, until cancelled."""
+
+    async def set_own(setter: int) -> None:
+        while True:
+            await daemon.set(f"user{setter}", TEXT.format(setter))
+
+    async with trio.open_nursery() as nursery:
+        for setter in range(SETTERS - 1):
+            nursery.start_soon(set_own, setter)
+
+
+if __name__ == "__main__":
+    trio.run(main)

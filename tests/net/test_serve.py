@@ -189,6 +189,8 @@ async def test_fault_with_a_client_that_does_not_read() -> None:
 
     async def fill_and_fail(stream: Connection) -> None:
         arrived.set()
+        socket = socket_of(stream)
+        assert socket is not None
         with suppress(BlockingIOError):
             while True:
                 os.write(socket.fileno(), bytes(1024 * 1024))
@@ -206,18 +208,18 @@ async def test_fault_with_a_client_that_does_not_read() -> None:
 
 async def test_every_stream_is_closed() -> None:
     """However a handler ends, its stream is closed for it."""
-    streams: list[trio.SocketStream] = []
+    sockets: list[trio.socket.SocketType | None] = []
 
     async def remember(stream: Connection) -> None:
-        streams.append(stream)
+        sockets.append(socket_of(stream))
         await answer(stream)
 
     async with serve(remember) as server:
         with capture_logs():
             for word in (b"hello", b"raise", b"group", b"lost", b"slow", b"close"):
                 await server.ask(word)
-    assert len(streams) == 6
-    assert all(stream.socket.fileno() == -1 for stream in streams)
+    assert len(sockets) == 6
+    assert all(socket is not None and socket.fileno() == -1 for socket in sockets)
 
 
 async def test_cap_on_connections() -> None:

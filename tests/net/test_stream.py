@@ -13,7 +13,6 @@ from trio_finger.net import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
     finish,
-    peer_name,
     send_in_pieces,
 )
 
@@ -224,36 +223,3 @@ async def test_client_that_is_gone_while_it_is_sent_to() -> None:
         # Far more than any buffer holds.
         with pytest.raises(trio.BrokenResourceError):
             await send_in_pieces(server, bytes(100_000_000))
-
-
-# Names
-
-
-async def test_peer_name() -> None:
-    """A peer is named by its address and port, as one writes them."""
-    async with sockets_connected() as (server, client):
-        host, port = client.socket.getsockname()
-        assert peer_name(server) == f"{host}:{port}"
-
-
-async def test_peer_name_over_ipv6() -> None:
-    """An IPv6 address stands in brackets, so that the port can be told from it."""
-    try:
-        (listener,) = await trio.open_tcp_listeners(0, host="::1")
-    except OSError:
-        pytest.skip("this machine has no IPv6 on loopback")
-    async with listener:
-        client = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
-        async with client, await listener.accept() as server:
-            assert peer_name(server) == f"[::1]:{client.socket.getsockname()[1]}"
-
-
-async def test_peer_without_a_name() -> None:
-    """Who is no longer there, or never had an address, has a name to log all the same."""
-    assert peer_name(memory_stream_pair()[0]) == "?"
-    async with sockets_connected() as (server, _):
-        await server.aclose()
-        assert peer_name(server) == "?"
-    left, right = socket.socketpair()
-    with left, right:
-        assert peer_name(trio.SocketStream(trio.socket.from_stdlib_socket(left))) == "?"

@@ -62,15 +62,18 @@ class TlsClient(trio.abc.HalfCloseableStream):
         Raises:
           ssl.SSLError: the server is not as it should be, and has been told so.
         """
-        while True:
+        failed: ssl.SSLError | None = ssl.SSLWantReadError()
+        while isinstance(failed, ssl.SSLWantReadError):
             try:
                 self._tls.do_handshake()
-            except ssl.SSLWantReadError:
+                failed = None
+            except ssl.SSLError as error:
+                failed = error
+            await self._flush()
+            if isinstance(failed, ssl.SSLWantReadError):
                 await self._receive()
-                continue
-            finally:
-                await self._flush()
-            return
+        if failed is not None:
+            raise failed
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if data:

@@ -7,7 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import texts
-from trio_finger.protocol.address import Address, AddressError, parse_address
+from trio_finger.protocol.address import (
+    Address,
+    AddressError,
+    UnixAddress,
+    parse_address,
+    parse_listen,
+)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +125,81 @@ def test_loopback(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
 def test_loopback_names(host: str, loopback: bool) -> None:
     """Of names only localhost is surely this machine; odd spellings are not believed."""
     assert Address(host, 79).is_loopback is loopback
+
+
+# UNIX sockets
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:/run/trio-finger/setter.sock", UnixAddress("/run/trio-finger/setter.sock")),
+        ("unix:run/setter.sock", UnixAddress("run/setter.sock")),
+        ("unix:79", UnixAddress("79")),
+        ("unix:a b:c", UnixAddress("a b:c")),
+        ("unix:" + "x" * 107, UnixAddress("x" * 107)),
+        ("unixen:79", Address("unixen", 79)),
+        ("[::1]:79", Address("::1", 79)),
+    ],
+)
+def test_parse_listen(text: str, address: Address | UnixAddress) -> None:
+    """Where something listens is an address, or the path of a UNIX socket."""
+    assert parse_listen(text) == address
+    assert parse_listen(str(address)) == address
+
+
+def test_unix_is_loopback() -> None:
+    """Only this machine reaches a file."""
+    assert UnixAddress("run/setter.sock").is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("unix:", "the path of a UNIX socket is missing"),
+        ("unix:a\0b", "an address has only printable characters"),
+        ("unix:\x1b[31m", "an address has only printable characters"),
+        ("unix:a\nb", "an address has only printable characters"),
+        ("unix", '"unix" is not "HOST:PORT" or "[IPV6]:PORT"'),
+        ("unix/a", '"unix/a" is not "HOST:PORT" or "[IPV6]:PORT"'),
+        ("Unix:/a", '"Unix:/a" is not "HOST:PORT" or "[IPV6]:PORT"'),
+    ],
+)
+def test_no_listen(text: str, why: str) -> None:
+    """What is neither is refused in words."""
+    with pytest.raises(AddressError) as caught:
+        parse_listen(text)
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize("path", ["x" * 108, "é" * 54, "/x" * 5000])
+def test_path_too_long(path: str) -> None:
+    """A path that no socket can have is refused, with what would be the most, in bytes."""
+    with pytest.raises(AddressError, match="at most 107 bytes") as caught:
+        UnixAddress(path)
+    assert f"this one {len(path.encode())}: " in str(caught.value)
+    assert UnixAddress("é" * 53).path == "é" * 53
+
+
+def test_path_with_nul() -> None:
+    """A path that no file can have is refused, whoever put it together."""
+    with pytest.raises(AddressError, match="cannot hold a NUL"):
+        UnixAddress("a\0b")
+
+
+def test_clients_speak_tcp() -> None:
+    """Where an address is one to connect to, a path is none."""
+    with pytest.raises(AddressError):
+        parse_address("unix:/run/setter.sock")
+
+
+@given(st.builds("unix:{}".format, texts("/.:")) | texts("unix:/"))
+@example("unix:\udcff")
+def test_any_listen(text: str) -> None:
+    """Any text is refused, or somewhere to listen that is the same written out."""
+    try:
+        address = parse_listen(text)
+    except AddressError:
+        return
+    assert parse_listen(str(address)) == address
+    assert str(address).isprintable()

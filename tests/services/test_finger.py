@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock, memory_stream_pair
 
-from trio_finger.config import Finger
-from trio_finger.config._types import Duration
+from trio_finger.config import Duration, Finger
 from trio_finger.protocol.finger import MAX_QUERY
+from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
+from trio_finger.protocol.text import clean
 from trio_finger.services.finger import answer_query, handle_finger, serve_finger
 from trio_finger.store import MemoryStore
-from trio_finger.usermap import RefusedError, Status, UserMap
+from trio_finger.usermap import ANYBODY, OPERATOR, RefusedError, Status, UserMap
 
 SINCE = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
 NOW = SINCE + timedelta(hours=3, minutes=5)
@@ -33,8 +35,10 @@ TOO_LONG = b"Query too long (at most 1024 bytes)\r\n"
 
 MOSHEZ = b"Happy and well\r\n"
 SHAWN = b"Alive\r\n"
-MOSHEZ_LONG = b"Login: moshez\r\nStatus: Happy and well\r\nSince: 2026-11-20 23:15 UTC\r\n"
-SHAWN_LONG = b"Login: shawn\r\nStatus: Alive\r\nSince: 2026-11-20 23:15 UTC\r\n"
+MOSHEZ_LONG = (
+    b"Login: moshez\r\nStatus: Happy and well\r\nSince: 2026-11-20 23:15 UTC\r\nNo Plan.\r\n"
+)
+SHAWN_LONG = b"Login: shawn\r\nStatus: Alive\r\nSince: 2026-11-20 23:15 UTC\r\nNo Plan.\r\n"
 LIST = (
     b"Login                Status                                                 Age\r\n"
     b"moshez               Happy and well                                          3h\r\n"
@@ -46,7 +50,7 @@ async def make_users(texts: Mapping[str, str]) -> UserMap:
     """Return a map that holds *texts* by name."""
     users = UserMap(MemoryStore(), clock=lambda: SINCE)
     for name, text in texts.items():
-        await users.tell(name, text)
+        await users.set(SetRequest(name, text), by=ANYBODY)
     return users
 
 
@@ -55,8 +59,8 @@ async def users() -> UserMap:
     return await make_users({"moshez": "Happy and well", "shawn": "Alive"})
 
 
-def ask(users: UserMap, line: bytes, *, list_users: bool = True) -> bytes:
-    return answer_query(line, users, list_users=list_users, now=NOW)
+def ask(users: UserMap, line: bytes, config: Finger | None = None) -> bytes:
+    return answer_query(line, users, config or Finger(), now=NOW)
 
 
 # Answers, byte for byte; the ids of the comments are those of the RFC's checklist
@@ -90,7 +94,8 @@ def ask(users: UserMap, line: bytes, *, list_users: bool = True) -> bytes:
         (b"moshez shawn", MOSHEZ + SHAWN),  # C11
         (b"shawn,moshez", SHAWN + MOSHEZ),
         (b"moshez nobody shawn", MOSHEZ + NO_SUCH_USER + SHAWN),
-        (b"/W nobody shawn", NO_SUCH_USER + SHAWN_LONG),
+        (b"/W nobody shawn", NO_SUCH_USER + b"\r\n" + SHAWN_LONG),
+        (b"/W moshez shawn", MOSHEZ_LONG + b"\r\n" + SHAWN_LONG),
         (b"moshez moshez", MOSHEZ * 2),
         (b" ".join([b"moshez"] * 10), MOSHEZ * 10),
         (b" ".join([b"moshez"] * 11), TOO_MANY),
@@ -124,9 +129,11 @@ async def test_nothing_is_a_wildcard_a_path_or_a_command(users: UserMap, line: b
 @pytest.mark.parametrize("line", [b"", b" ", b"/W", b"\t/w "])
 async def test_list_refused(users: UserMap, line: bytes) -> None:
     """With the list turned off, it is refused in the RFC's words, and users are still answered."""
-    assert ask(users, line, list_users=False) == LIST_DENIED
-    assert ask(users, b"moshez", list_users=False) == MOSHEZ
-    assert ask(users, b"@h", list_users=False) == FORWARDING_DENIED
+    closed = Finger(list=False)
+    assert ask(users, line, closed) == LIST_DENIED
+    assert ask(users, b"moshez", closed) == MOSHEZ
+    assert ask(users, b"/W moshez", closed) == MOSHEZ_LONG
+    assert ask(users, b"@h", closed) == FORWARDING_DENIED
 
 
 async def test_list_of_nobody() -> None:
@@ -170,11 +177,11 @@ def is_whole(answer: bytes) -> bool:
     return answer.endswith(b"\r\n") and b"\r" not in rest and b"\n" not in rest
 
 
-@given(line=st.binary(max_size=MAX_QUERY), list_users=st.booleans())
-async def test_any_line_has_an_answer(line: bytes, list_users: bool) -> None:
+@given(line=st.binary(max_size=MAX_QUERY), lists=st.booleans(), plan=st.booleans())
+async def test_any_line_has_an_answer(line: bytes, lists: bool, plan: bool) -> None:
     """Whatever bytes a line holds, the answer is whole lines that end in CRLF (RFC 1288, 2.2)."""
     users = await make_users({"moshez": "Happy and well", "Zoë": "☞ 😀", "x": "a\tb"})
-    assert is_whole(ask(users, line, list_users=list_users))
+    assert is_whole(ask(users, line, Finger(list=lists, plan=plan)))
 
 
 @given(text=st.text(min_size=1))
@@ -182,12 +189,213 @@ async def test_no_control_leaves_this_door(text: str) -> None:
     """T9: whatever text was set, no control or format character but TAB and CRLF is sent."""
     users = await make_users({"shawn": "Alive"})
     with suppress(RefusedError):
-        await users.tell("moshez", text)
+        await users.set(SetRequest("moshez", text), by=ANYBODY)
+    with suppress(RefusedError):
+        await users.set(SetRequest("shawn", plan=text), by=ANYBODY)
     for line in (b"", b"/W", b"moshez", b"/W moshez"):
         answer = ask(users, line)
         assert is_whole(answer)
         for character in answer.replace(b"\r\n", b"").replace(b"\t", b"").decode():
             assert category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+# People with more to say than a status
+
+
+async def make_people(
+    profiles: Mapping[str, Profile], texts: Mapping[str, str] | None = None
+) -> UserMap:
+    """Return a map of those whom a users file describes with *profiles*.
+
+    Args:
+      texts: the statuses of some of them; the others have none.
+    """
+    users = UserMap(MemoryStore(), clock=lambda: SINCE)
+    await users.replace_file(
+        {name: Status(name, (texts or {}).get(name, ""), SINCE) for name in profiles}, profiles
+    )
+    return users
+
+
+FULL = Profile(
+    full_name="Moshe Zadka",
+    plan="1. Write it\n\n   2. Mend it",
+    project="finger",
+    links=("https://example.org/moshez", "http://example.org/"),
+)
+SINCE_LINE = "Since: 2026-11-20 23:15 UTC"
+
+
+async def test_everything() -> None:
+    """The long answer tells all there is to say, as it is laid out for everybody to rely on."""
+    users = await make_people({"moshez": FULL})
+    request = SetRequest("moshez", "Giving a tutorial now, sorry!", lasts="1h")
+    await users.set(request, by=ANYBODY)
+    assert ask(users, b"/W moshez").decode().split("\r\n") == [
+        "Login: moshez                           Name: Moshe Zadka",
+        "Status: Giving a tutorial now, sorry!",
+        "Since: 2026-11-20 23:15 UTC             Until: 2026-11-21 00:15 UTC",
+        "Web: https://example.org/moshez",
+        "Web: http://example.org/",
+        "Project: finger",
+        "Plan:",
+        "1. Write it",
+        "",
+        "   2. Mend it",
+        "",
+    ]
+    assert ask(users, b"moshez") == b"Giving a tutorial now, sorry!\r\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "text", "lines"),
+    [
+        (Profile(), "", ["Login: moshez", SINCE_LINE, "No Plan."]),
+        (Profile(), "Here", ["Login: moshez", "Status: Here", SINCE_LINE, "No Plan."]),
+        (
+            Profile(full_name="M. Z."),
+            "",
+            ["Login: moshez                           Name: M. Z.", SINCE_LINE, "No Plan."],
+        ),
+        (
+            Profile(links=("https://example.org/",)),
+            "",
+            ["Login: moshez", SINCE_LINE, "Web: https://example.org/", "No Plan."],
+        ),
+        (
+            Profile(project="finger"),
+            "",
+            ["Login: moshez", SINCE_LINE, "Project: finger", "No Plan."],
+        ),
+        (Profile(plan="Rest"), "", ["Login: moshez", SINCE_LINE, "Plan:", "Rest"]),
+    ],
+)
+async def test_what_there_is_not_is_left_out(profile: Profile, text: str, lines: list[str]) -> None:
+    """A line without content is not there, but that there is no plan is said (as by finger)."""
+    users = await make_people({"moshez": profile}, {"moshez": text})
+    assert ask(users, b"/W moshez").decode().split("\r\n") == [*lines, ""]
+
+
+@pytest.mark.parametrize("profile", [FULL, Profile()])
+async def test_plans_turned_off(profile: Profile) -> None:
+    """Where the operator turned plans off, nothing is said of them, nor that there is none."""
+    users = await make_people({"moshez": profile}, {"moshez": "Here"})
+    for line in (b"/W moshez", b"/W"):
+        with_plan, without = ask(users, line), ask(users, line, Finger(plan=False))
+        assert b"plan" in with_plan.lower()
+        assert with_plan.startswith(without)
+        assert b"plan" not in without.lower()
+
+
+async def test_plan_that_was_set() -> None:
+    """A plan that a person set takes the place of the file's, in any answer that has plans."""
+    users = await make_people({"moshez": FULL})
+    await users.set(SetRequest("moshez", plan="Rest\n  well"), by=ANYBODY)
+    assert ask(users, b"/W moshez").endswith(b"Plan:\r\nRest\r\n  well\r\n")
+    await users.set(SetRequest("new", plan="Rest"), by=ANYBODY)
+    assert ask(users, b"/W new").startswith(b"Login: new\r\nSince: 2026-11-20 23:15 UTC\r\nPlan:")
+
+
+async def test_no_status() -> None:
+    """A user who has no status is a user all the same."""
+    users = await make_people({"moshez": FULL, "shawn": Profile()}, {"shawn": "Alive"})
+    assert ask(users, b"moshez") == b"No status\r\n"
+    assert ask(users, b"moshez shawn nobody") == b"No status\r\n" + SHAWN + NO_SUCH_USER
+    assert b"Status" not in ask(users, b"/W moshez")
+    assert ask(users, b"").split(b"\r\n")[1].split() == [b"moshez", b"Moshe", b"Zadka", b"3h"]
+
+
+async def test_long_login() -> None:
+    """A name that reaches the middle of the line pushes the full name aside, and no further."""
+    for length, column in ((32, 40), (33, 41), (64, 72)):
+        users = await make_people({"n" * length: FULL})
+        first = ask(users, b"/W " + b"n" * length).decode().split("\r\n")[0]
+        assert first.index("Name: ") == column
+        assert first[column - 1] == " "
+
+
+async def test_table_with_names() -> None:
+    """Where anybody has a full name the list has a column for it, and cuts what is too long."""
+    users = await make_people(
+        {
+            "moshez": FULL,
+            "shawn": Profile(),
+            "zed": Profile(full_name="x" * 19),
+            "zoë": Profile(full_name="Zoë Zacharias Zimmermann"),
+        },
+        {"moshez": "Happy and well", "shawn": "s" * 32, "zed": "s" * 33},
+    )
+    assert ask(users, b"").decode().split("\r\n") == [
+        "Login                Name                Status                             Age",
+        "moshez               Moshe Zadka         Happy and well                      3h",
+        f"shawn                                    {'s' * 32}    3h",
+        f"zed                  {'x' * 19} {'s' * 29}...    3h",
+        "zoë                  Zoë Zacharias Zi...                                     3h",
+        "",
+    ]
+
+
+names = st.from_regex(r"[a-z]{1,20}", fullmatch=True)
+profiles = st.builds(Profile, full_name=st.text(max_size=60).map(clean))
+texts = st.text(max_size=100).map(clean)
+
+
+@given(people=st.dictionaries(names, st.tuples(profiles, texts), min_size=1, max_size=4))
+async def test_table_fits(people: dict[str, tuple[Profile, str]]) -> None:
+    """No line of the list has more than 79 characters, and they stand in columns."""
+    users = await make_people(
+        {name: profile for name, (profile, _) in people.items()},
+        {name: text for name, (_, text) in people.items()},
+    )
+    head, *rows, end = ask(users, b"").decode().split("\r\n")
+    assert end == ""
+    assert [row.split(" ")[0] for row in rows] == sorted(people)
+    assert {len(row) for row in (head, *rows)} == {79}
+    has_names = any(profile.full_name for profile, _ in people.values())
+    assert ("Name" in head) == has_names
+    for column in (21, 41) if has_names else (21,):
+        assert all(row[column - 1] == " " for row in (head, *rows))
+
+
+# Hidden users
+
+GHOST = Profile(full_name="G. Host", plan="Boo", project="p", links=("http://h/",), hidden=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"ghost",
+            b"GHOST",
+            b" ghost ",
+            b"/W ghost",
+            b"ghost /W",
+            b"ghost,moshez",
+            b"ghost ghost",
+        ),
+        *(
+            b"moshez ghost",
+            b"/W moshez ghost",
+            b"/W ghost nobody",
+            b"ghost@h",
+            b"@ghost",
+            b"/Wghost",
+        ),
+        *(b"", b"/W", b"G.", b"Host"),
+    ],
+)
+@pytest.mark.parametrize("others", [{"moshez": Profile()}, {"moshez": FULL}, {}])
+@pytest.mark.parametrize("config", [Finger(), Finger(list=False), Finger(plan=False)])
+async def test_hidden_is_nobody(line: bytes, others: dict[str, Profile], config: Finger) -> None:
+    """Every query has the same answer as if a hidden user were not there at all (T8)."""
+    without = await make_people(others)
+    there = await make_people(others | {"ghost": GHOST}, {"ghost": "Boo"})
+    told = await make_people(others | {"ghost": GHOST})
+    await told.set(SetRequest("Ghost", "Boo", "Boo", until="2027-01-01"), by=OPERATOR)
+    expected = ask(without, line, config)
+    assert ask(there, line, config) == expected
+    assert ask(told, line, config) == expected
 
 
 # Over a stream

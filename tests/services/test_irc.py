@@ -17,6 +17,7 @@ from tests.irc_lines import Lines
 from trio_finger.config import Irc
 from trio_finger.protocol.address import Address
 from trio_finger.protocol.irc import MAX_LINE, MAX_MESSAGE
+from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_STATUS, fold, is_safe
 from trio_finger.services.irc import run_irc
 from trio_finger.services.irc._answer import answer
@@ -68,9 +69,12 @@ class Network:
 @pytest.fixture
 async def users() -> UserMap:
     users = UserMap(MemoryStore())
-    people = {"Moshez": "Happy and well", "talker": LONGEST}
+    people = {"Moshez": "Happy and well", "talker": LONGEST, "idle": "", "ghost": "Boo"}
     now = datetime.now(UTC)
-    await users.replace_file({fold(name): Status(name, text, now) for name, text in people.items()})
+    await users.replace_file(
+        {fold(name): Status(name, text, now) for name, text in people.items()},
+        {"ghost": Profile(hidden=True)},
+    )
     return users
 
 
@@ -101,6 +105,9 @@ def asks(text: str, who: str = "asker") -> str:
         ("moshez", "Moshez: Happy and well"),
         ("  MOSHEZ ", "Moshez: Happy and well"),
         ("Nobody", "Nobody: No such user"),
+        ("IDLE", "idle: No status"),
+        # A hidden user is nobody (T8).
+        ("Ghost", "Ghost: No such user"),
         ("two words", "two words: No such user"),
         ("a:b", "a:b: No such user"),
         ("mo\u200bshez\x02", "moshez: No such user"),

@@ -31,11 +31,12 @@ _SECONDS = 30  # for the daemon to answer; its disk may be slow
 @click.option("--clear", is_flag=True, help="Go back to what the users file says.")
 @click.option(
     "--plan",
+    metavar="FILE",
     type=click.File(encoding="utf-8"),
     help='Set the plan to what is in this file ("-": standard input); an empty one clears it.',
 )
 @click.option(
-    "--user", type=NAME, help="Whose status it is; only root and the operator may set another's."
+    "--user", type=NAME, help="Whose it is; only root and the daemon's own user may set another's."
 )
 @click.option(
     "--socket",
@@ -58,9 +59,10 @@ def set_(
     config: Path | None,
     status: tuple[str, ...],
 ) -> None:
-    """Say what you are up to: STATUS, several words of it without quotes, too.
+    """Say what you are up to.
 
-    Asks the daemon on this machine, which knows from the kernel who you are.
+    STATUS may be several words, with or without quotes. The daemon on this machine is
+    told, at its control socket, and the kernel tells it who you are.
     """
     text = " ".join(status).strip()
     if clear and text:

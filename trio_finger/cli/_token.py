@@ -40,7 +40,10 @@ def token() -> None:
 @_CONFIG
 @click.argument("name", type=NAME)
 def create(name: str, expires: Duration | None, config: Path | None) -> None:
-    """Make a token for NAME and print it, this once: only its hash is kept."""
+    """Make a token for NAME and print it.
+
+    It is not seen again: only a hash of it is kept.
+    """
     from trio_finger.usermap import make_token
 
     now = datetime.now(UTC)

@@ -88,7 +88,9 @@ async def _secure(
     except ValueError:
         raise QueryError(f"{target}: no certificate can be for such a name") from None
     except trio.TooSlowError:
-        raise QueryError(f"{target}: no TLS within {patience:.3g} seconds; {_NO_TLS}?") from None
+        raise QueryError(
+            f"{target}: TLS was not set up in time; perhaps the server {_NO_TLS}"
+        ) from None
     except trio.BrokenResourceError as error:
         raise QueryError(f"{target}: {_handshake_fault(error, target)}") from None
     return secured

@@ -6,6 +6,7 @@ from pathlib import Path
 import trio
 
 from trio_finger.protocol.setter import SetRequest, format_request
+from trio_finger.protocol.text import escape
 
 _MAX_REPLY = 4096  # bytes
 
@@ -36,9 +37,11 @@ async def send_request(path: Path, request: SetRequest, seconds: float) -> str:
         raise SetError(f"{path}: no answer within {seconds:g} seconds") from None
     except (FileNotFoundError, ConnectionRefusedError):
         raise SetError(f"{path}: nobody listens there; is the daemon running?") from None
-    except (OSError, trio.BrokenResourceError) as error:
-        raise SetError(f"{path}: {getattr(error, 'strerror', 'the connection broke')}") from None
-    words = reply.decode("utf-8", "replace").strip()
+    except trio.BrokenResourceError:
+        raise SetError(f"{path}: the connection broke") from None
+    except OSError as error:
+        raise SetError(f"{path}: {error.strerror or error}") from None
+    words = escape(reply.decode("utf-8", "replace").strip())
     if not words.startswith("ok"):
         raise SetError(words or f"{path}: the connection broke")
     return words

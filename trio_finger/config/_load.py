@@ -121,9 +121,11 @@ class _Reader:
             if field.name in table:
                 continue
             if IN_FILE in field.metadata:
-                values[field.name] = read_value(
-                    field.metadata[IN_FILE], kinds[field.name], self.base
-                )
+                default = field.metadata[IN_FILE]
+                try:
+                    values[field.name] = read_value(default, kinds[field.name], self.base)
+                except ValueError as error:  # the file is too deep down for a socket beside it
+                    self.faults.append(((name,), f"name {field.name}, for by default {error}"))
             elif field.default is dataclasses.MISSING:
                 self.faults.append(((name,), f'the key "{field.name}" is missing'))
         return section(**values) if len(self.faults) == before else None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 # What OpenSSL calls a key that is fine, but of another certificate.
-_MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
+_MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 # And a certificate that it reads, and thinks too little of.
 _WEAK = ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "EE_MD_TOO_WEAK")
 

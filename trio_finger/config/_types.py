@@ -15,13 +15,15 @@ from trio_finger.protocol.irc import parse_nick
 
 Network = IPv4Network | IPv6Network
 
+_MOST = 1_000_000  # more of anything is a slip, and much more no store can count
+
 
 class StoreUrl(str):
     """Where a store is: ``memory:`` or ``sqlite:PATH``."""
 
 
 class Natural(int):
-    """A whole number of 0 or more."""
+    """A whole number from 0 to a million."""
 
 
 class Nick(str):
@@ -126,8 +128,8 @@ def _parse_network(text: str) -> Network:
 
 
 def _read_natural(value: object) -> Natural:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _expected("a whole number of 0 or more", value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+        raise _expected(f"a whole number from 0 to {_MOST}", value)
     return Natural(value)
 
 

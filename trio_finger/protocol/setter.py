@@ -92,8 +92,9 @@ def parse_json(data: bytes, name: str | None = None) -> SetRequest:
     Raises:
       SetterError: it is something else, or its keys make no sense together.
     """
+    text = _decode(data)
     try:
-        found = json.loads(_decode(data))
+        found = json.loads(text)
     except (ValueError, RecursionError):
         raise SetterError("not JSON") from None
     if not isinstance(found, dict):
@@ -110,10 +111,11 @@ def parse_json(data: bytes, name: str | None = None) -> SetRequest:
 
 
 def format_request(request: SetRequest) -> bytes:
-    """Write *request* as one line of JSON; `parse_request` gives it back."""
+    """Write *request* as one line of JSON; `parse_request` gives it back, if it is sound."""
     values = (request.name, request.status, request.plan, request.lasts, request.until)
     found = {key: value for key, value in zip(_KEYS, values, strict=True) if value is not None}
-    return json.dumps(found, ensure_ascii=False).encode() + b"\n"
+    # A lone surrogate stands for a byte that was no text; it is not for us to say so.
+    return json.dumps(found, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def format_ok(until: str = "") -> bytes:

@@ -11,7 +11,7 @@ because of ``hiden = true`` must not be shown by a second table either.
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -39,19 +39,21 @@ MAX_LINKS = 32
 # What one table may cost. The longest plan fits in, even if much of it is escaped.
 _MAX_PIECE = 256 * 1024  # bytes
 _MAX_TRIES = 20  # at one piece, each with more of what follows it
+_MAX_WORK = 1024 * 1024  # bytes, in all these tries
 _MAX_FAULTS = 10  # named of one table
 _TURN = 1024  # bytes; to parse so many takes about as long as to parse a short table
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_BRACKET = rb"(?:\xef\xbb\xbf)?[ \t]*\["
-_BEGINS_TABLE = re.compile(_BRACKET)
+_BRACKET = rb"(?:\xef\xbb\xbf)?[ \t]*+\["
+_TABLE = re.compile(_BRACKET)
 _NEXT_TABLE = re.compile(rb"\n(?=%b)" % _BRACKET)
+_NEXT_LINE = re.compile(rb"\n(?:[ \t\r]*+\n){0,1000}+")  # many blank lines are one
 _KEY = rb"""(?:[\w-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')"""
-_KEYS = re.compile(rb"[ \t]*(\[{0,2})[ \t]*(%b(?:[ \t]*\.[ \t]*%b)*)" % (_KEY, _KEY))
+_KEYS = re.compile(rb"[ \t]*+(\[{0,2})[ \t]*(%b(?:[ \t]*\.[ \t]*%b)*)" % (_KEY, _KEY))
 _WHOLE_KEY = re.compile(
-    rb"[ \t]*(?:\[[ \t]*(%b)[ \t]*\][ \t]*(?:#.*)?\r?$|(%b)[ \t]*=[ \t]*\{)" % (_KEY, _KEY), re.M
+    rb"[ \t]*+(?:\[[ \t]*(%b)[ \t]*\][ \t]*(?:#.*)?\r?$|(%b)[ \t]*=[ \t]*\{)" % (_KEY, _KEY), re.M
 )
-_STATEMENT = re.compile(rb"[ \t]*%b(?:[ \t]*\.[ \t]*%b)*+[ \t]*=" % (_KEY, _KEY))
+_STATEMENT = re.compile(rb"[ \t]*+%b(?:[ \t]*\.[ \t]*%b)*+[ \t]*=" % (_KEY, _KEY))
 # In tomllib, the cost of a key grows with the square of the dots in it.
 _MANY_DOTS = re.compile(
     rb"(?:^|[{,])[ \t]*+(?:\[{1,2}+[ \t]*+)?(?:%b[ \t]*+\.[ \t]*+){32}" % _KEY, re.M
@@ -106,7 +108,9 @@ def _parse_piece(
     limit = begin + _MAX_PIECE
     end = first_end = _next_piece(data, begin, begin)
     errors: list[_NotTomlError] = []
-    while len(errors) < _MAX_TRIES:
+    work = 0
+    while len(errors) < _MAX_TRIES and work < _MAX_WORK:
+        work += end - begin
         yield from repeat(None, (min(end, limit) - begin) // _TURN)
         try:
             document = _load(data, begin, end)
@@ -135,10 +139,8 @@ def _parse_piece(
 
 def _next_piece(data: bytes, begin: int, after: int) -> int:
     """Return where, after *after*, the piece that begins at *begin* may end."""
-    if _BEGINS_TABLE.match(data, begin):
-        found = _NEXT_TABLE.search(data, after)
-        return found.end() if found else len(data)
-    return data.find(b"\n", after) + 1 or len(data)
+    found = (_NEXT_TABLE if _TABLE.match(data, begin) else _NEXT_LINE).search(data, after)
+    return found.end() if found else len(data)
 
 
 def _load(data: bytes, begin: int, end: int) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def _load(data: bytes, begin: int, end: int) -> dict[str, Any]:
         words, line, cut = f"not TOML: {_show(said)}", int(found[1]) - 1 if found else 0, not found
     except (ValueError, RecursionError):
         words, line, cut = "not TOML: a number too long, or brackets too deep", 0, False
-    outline = _outline(piece)
+    outline = _Outline()
+    if cut or "overwrite" in words or b'"""' in piece or b"'''" in piece:
+        outline = _outline(piece)
     if "overwrite" in words:  # known where the value ends
         words = "the same key twice"
         line = max(number for number, _ in outline.statements if number <= line)
@@ -182,7 +186,7 @@ class _Outline:
       end: what would end the text of several lines, or the list, that is open at the end.
     """
 
-    statements: list[tuple[int, int]]
+    statements: Sequence[tuple[int, int]] = ()
     unended: tuple[int, str] | None = None
     end: bytes = b""
 
@@ -397,4 +401,6 @@ def _describe(value: object) -> str:
 
 
 def _show(text: str) -> str:
-    return escape(text if len(text) <= 64 else f"{text[:64]}\N{HORIZONTAL ELLIPSIS}")
+    if len(text) > 64:
+        text = f"{text[:64]}\N{HORIZONTAL ELLIPSIS}"
+    return text if text.isascii() and text.isprintable() else escape(text)

@@ -7,6 +7,7 @@ the kernel says who asks.
 
 import os
 import pwd
+import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
@@ -111,12 +112,15 @@ async def _identify(stream: Stream, config: Setter) -> Caller:
 
     Raises:
       DeniedError: somebody who may not set anything here.
+      trio.BrokenResourceError: nobody any more.
     """
     uid = peer_user(stream)
     if uid is None:
         host = peer_host(stream)
-        if host is None and socket_of(stream) is not None:
-            raise DeniedError("who you are cannot be told")
+        if host is None and (peer := socket_of(stream)) is not None:
+            if peer.family == socket.AF_UNIX:
+                raise DeniedError("who you are cannot be told")
+            raise trio.BrokenResourceError("gone before it was served")
         if config.allow and not (host and _is_in(host, config.allow)):
             raise DeniedError("you may not set a status from where you are")
         return ANYBODY

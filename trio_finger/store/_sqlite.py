@@ -64,10 +64,12 @@ def _open(
     """
     with ExitStack() as stack:
         try:
-            path, *_, lock = sqlite_files(path)
+            path, log, index, lock = sqlite_files(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             if sole:
                 stack.enter_context(_sole(path, lock))
+            for file in path, log, index:
+                _see_that_we_may_write(file)
             check(path)
             create(path)
             writer = stack.enter_context(closing(connect(path, "rw")))
@@ -109,6 +111,15 @@ def _sole(path: Path, lock: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _see_that_we_may_write(file: Path) -> None:
+    # SQLite goes on with a file that it may only read, makes those beside it unwritable,
+    # too, and complains of none by name.
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+        raise StoreError(
+            f"{file} is read-only, or is another user's; let our user read and write it"
+        )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -124,14 +125,14 @@ def check(path: Path) -> None:
         raise StoreError(f"{path} is not a regular file; name another place for the store")
     if not status.st_size:
         return
+    if status.st_size == 1:  # SQLite would take it for an empty one
+        raise _no_database(path)
     try:
         _check(path, "ro")
     except sqlite3.Error as error:
         match getattr(error, "sqlite_errorcode", None):
             case sqlite3.SQLITE_NOTADB:
-                raise StoreError(
-                    f"{path} is not a database; move it away, or name another place for the store"
-                ) from error
+                raise _no_database(path) from error
             case int(code) if code & 0xFF == sqlite3.SQLITE_CORRUPT:
                 raise _damaged(path, str(error)) from error
             case sqlite3.SQLITE_READONLY_ROLLBACK:
@@ -159,9 +160,21 @@ def _check(path: Path, mode: str) -> None:
                 f"newest known here is {len(MIGRATIONS)}; run that one, or name another place "
                 "for the store"
             )
+        # What is missing of the last page would be read as zeros. While there is a log, a
+        # part of it may be all that a power cut let through, and the log has the whole.
+        log = path.with_name(f"{path.name}-wal")
+        rest = path.stat().st_size % _number(connection, "PRAGMA page_size")
+        if rest and not (log.exists() and log.stat().st_size):
+            raise _damaged(path, "its end is missing")
         (words,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if words != "ok":
             raise _damaged(path, str(words))
+
+
+def _no_database(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is not a database; move it away, or name another place for the store"
+    )
 
 
 def _damaged(path: Path, words: str) -> StoreError:
@@ -202,11 +215,25 @@ def prepare(connection: sqlite3.Connection, path: Path, *, sole: bool) -> None:
             f"{path} was written by an older trio-finger; start the daemon of this version first"
         )
     migrate(connection, MIGRATIONS)
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
+    if _log_ahead(connection) != "wal":
         raise StoreError(f"{path}: this file system cannot hold a write-ahead log; use a local one")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+
+
+def _log_ahead(connection: sqlite3.Connection) -> str:
+    """Turn the write-ahead log on, and return what kind of journal there is then."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            # Two that turn it on in a new database at once are in each other's way, and for
+            # this SQLite does not wait by itself.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
@@ -215,7 +242,6 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]])
     Raises:
       sqlite3.Error: one of them failed, or the database cannot be written.
     """
-    # Also begun when there is nothing to do: a daemon that cannot write should say so now.
     with transaction(connection):
         # Read in here, since another process may have been faster.
         version = _number(connection, "PRAGMA user_version")

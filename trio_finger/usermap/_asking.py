@@ -70,6 +70,11 @@ def understand(request: SetRequest, by: Caller, now: datetime) -> Ask:
         raise RefusedError(escape(str(error))) from None  # it may quote what was asked for
 
 
+def is_secret(ask: Ask, layers: Layers) -> bool:
+    """Whether whoever asks must not learn that there is such a user."""
+    return layers.is_hidden(ask.key) and not ask.by.knows(ask.key)
+
+
 def decide(ask: Ask, layers: Layers, *, create: bool, now: datetime) -> list[Told | Dropped]:
     """Return what has to be kept for *ask*, given what there is.
 
@@ -77,15 +82,12 @@ def decide(ask: Ask, layers: Layers, *, create: bool, now: datetime) -> list[Tol
       RefusedError: what there is does not allow it.
     """
     key = ask.key
-    hidden = layers.is_hidden(key) and not ask.by.knows(key)
-    listed = key in layers.file and not hidden
-    if (ask.status or ask.plan) and not (create or listed):
-        raise DeniedError("only users whom the users file names can be set")
-    if not (
-        ask.status or ask.plan or listed or any(key in layer for layer in layers.told.values())
-    ):
+    before = None if is_secret(ask, layers) else layers.status(key)
+    if ask.status or ask.plan:
+        if not create and (before is None or key not in layers.file):
+            raise DeniedError("only users whom the users file names can be set")
+    elif before is None:
         raise RefusedError("no such user")
-    before = layers.status(key)
     name = before.name if before is not None else ask.name
     texts: dict[Field, str | None] = {"status": ask.status, "plan": ask.plan}
     return [

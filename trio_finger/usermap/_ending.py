@@ -49,9 +49,13 @@ def _parse_until(text: str, now: datetime) -> datetime:
             # By way of the time here, since whatever is said of it is said in that.
             return datetime.fromisoformat(text).astimezone().astimezone(UTC)
         today = now.astimezone().date()
-        at = time(int(match[1]), int(match[2]))
-        days = (today, today + timedelta(days=1))
-        ends = (datetime.combine(day, at).astimezone(UTC) for day in days)
+        hour, minute = int(match[1]), int(match[2])
+        # Where clocks are put back they say so twice.
+        ends = (
+            datetime.combine(day, time(hour, minute, fold=fold)).astimezone(UTC)
+            for day in (today, today + timedelta(days=1))
+            for fold in (0, 1)
+        )
         return next(end for end in ends if end > now)
     except (ValueError, OverflowError, StopIteration):
         raise ValueError(

@@ -23,15 +23,18 @@ class Ends:
         self._heap: list[tuple[datetime, str]] = []
         self._earlier = trio.Event()
 
-    def add(self, key: str, end: datetime) -> None:
-        """Note that the status of *key* ends at *end*, and no longer when it did before."""
-        self._ends[key] = end
-        heappush(self._heap, (end, key))
+    def put(self, key: str, end: datetime | None) -> None:
+        """Note that the status of *key* ends at *end*, if ever, and no longer when it did."""
+        if end is None:
+            self._ends.pop(key, None)
+        else:
+            self._ends[key] = end
+            heappush(self._heap, (end, key))
+            if self._heap[0] == (end, key):
+                self._earlier.set()
         if len(self._heap) > 2 * len(self._ends) + _LITTER:
             self._heap = [(end, key) for key, end in self._ends.items()]
             heapify(self._heap)
-        if self._heap[0] == (end, key):
-            self._earlier.set()
 
     async def wait_for_next(self, clock: Callable[[], datetime]) -> None:
         """Wait until an end has come.
@@ -48,10 +51,10 @@ class Ends:
     def _seconds_left(self, now: datetime) -> float:
         return (self._heap[0][0] - now).total_seconds() if self._heap else math.inf
 
-    def pop_due(self, now: datetime) -> Iterator[tuple[str, datetime]]:
-        """Take out what has ended by *now*, the earliest first."""
+    def pop_due(self, now: datetime) -> Iterator[str]:
+        """Take out whose statuses have ended by *now*, the earliest first."""
         while self._heap and self._heap[0][0] <= now:
             end, key = heappop(self._heap)
             if self._ends.get(key) == end:
                 del self._ends[key]
-                yield key, end
+                yield key

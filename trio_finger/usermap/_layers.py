@@ -48,10 +48,15 @@ class Layers:
 
     def status(self, key: str) -> Status | None:
         """Return what holds for *key*, hidden or not; ``None`` for nobody."""
-        listed = self.file.get(key)
         told = self._statuses.get(key)
-        # What has ended is over this moment, even if nobody has cleared it away yet.
-        if told is not None and (told.until is None or told.until > self._clock()):
+        # What has ended is over this moment, even if nobody has taken it back yet.
+        if told is not None and told.until is not None and told.until <= self._clock():
+            told = None
+        return self._over_file(key, told)
+
+    def _over_file(self, key: str, told: Told | None) -> Status | None:
+        listed = self.file.get(key)
+        if told is not None:
             return Status(listed.name if listed else told.name, told.text, told.since, told.until)
         if listed is None and (plan := self._plans.get(key)) is not None:
             return Status(plan.name, "", plan.since)
@@ -61,13 +66,19 @@ class Layers:
         """Return what holds for *key*; ``None`` for nobody, and for the hidden."""
         return None if self.is_hidden(key) else self.status(key)
 
+    def announced(self, key: str) -> Status | None:
+        """Return what subscribers hear of *key*: that a status is over once it is taken back."""
+        return None if self.is_hidden(key) else self._over_file(key, self._statuses.get(key))
+
     def is_hidden(self, key: str) -> bool:
         """Whether *key* exists for themselves and the operator alone."""
         profile = self.profiles.get(key)
         return profile is not None and profile.hidden
 
     def profile(self, key: str) -> Profile:
-        """Return the profile of *key*, with the plan that holds."""
+        """Return the profile of *key*, with the plan that holds; an empty one for the hidden."""
+        if self.is_hidden(key):
+            return _NO_PROFILE
         profile = self.profiles.get(key, _NO_PROFILE)
         told = self._plans.get(key)
         return profile if told is None else replace(profile, plan=told.text)
@@ -87,7 +98,8 @@ class Layers:
         """Return how many users are there for everybody."""
         besides = self._statuses.keys() | self._plans.keys()
         hidden = sum(profile.hidden for profile in self.profiles.values())
-        return len(self.file) + sum(key not in self.file for key in besides) - hidden
+        others = sum(key not in self.file and self.status(key) is not None for key in besides)
+        return len(self.file) + others - hidden
 
     def outdated(self) -> dict[str, list[Dropped]]:
         """Return what was told over something that the file no longer says, by user."""

@@ -22,7 +22,7 @@ from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
 from trio_finger.store import Dropped, Past, Store, StoreError, Told
-from trio_finger.usermap._asking import Ask, RefusedError, decide, understand
+from trio_finger.usermap._asking import Ask, RefusedError, decide, is_secret, understand
 from trio_finger.usermap._caller import Caller
 from trio_finger.usermap._ends import Ends
 from trio_finger.usermap._feed import FEED_SIZE, Change, ChangeFeed
@@ -147,6 +147,8 @@ class UserMap:
                 self._asks.remove(ask)  # still there if this was cancelled
         if ask.error is not None:
             raise ask.error
+        if is_secret(ask, self._layers):
+            return Status(ask.name, ask.status or "", self._clock(), ask.until)
         return self._layers.status(ask.key)
 
     async def _settle(self) -> None:
@@ -154,7 +156,6 @@ class UserMap:
         batch: dict[str, Ask] = {}
         for ask in self._asks:
             batch.setdefault(ask.key, ask)
-        self._asks = [ask for ask in self._asks if batch[ask.key] is not ask]
 
         writes: dict[str, list[Told | Dropped]] = {}
         for key, ask in batch.items():
@@ -172,6 +173,8 @@ class UserMap:
                 self._put(key, some)
         for ask in batch.values():
             ask.settled = True
+        # What a fault has kept from being settled is still there, for the next to try.
+        self._asks = [ask for ask in self._asks if not ask.settled]
 
     async def _keep(self, writes: list[Told | Dropped]) -> None:
         """Have the store keep *writes*, for whoever asked, whatever becomes of this task."""
@@ -221,11 +224,9 @@ class UserMap:
             await self._keep([write for writes in changed.values() for write in writes])
 
             # From here to the end nothing waits: readers see the old or the new.
-            shown = {key: old.visible(key) for key in changed}
+            heard = {key: old.announced(key) for key in changed}
             self._layers = new
-            for key, writes in changed.items():
-                new.put(key, writes)
-            return sum(self._publish(key, before) for key, before in shown.items())
+            return sum(self._change(key, writes, heard[key]) for key, writes in changed.items())
 
     # Ends
 
@@ -239,13 +240,9 @@ class UserMap:
     async def _take_back(self) -> None:
         """Take back what has ended; the lock is held."""
         over: list[Told | Dropped] = []
-        for key, end in self._ends.pop_due(self._clock()):
-            told = self._layers.told["status"].get(key)
-            if told is not None and told.until == end:
-                over.append(Dropped(told.name))
-                self._layers.put(key, over[-1:])
-                if not self._layers.is_hidden(key):
-                    self._feed.publish(Change(told.name, self._layers.visible(key)))
+        for key in self._ends.pop_due(self._clock()):
+            over.append(Dropped(self._layers.told["status"][key].name))
+            self._put(key, over[-1:])
         try:
             await self._keep(over)
         except StoreError as error:
@@ -256,16 +253,15 @@ class UserMap:
 
     def _put(self, key: str, writes: Sequence[Told | Dropped]) -> None:
         """Go by *writes*, which are kept, and tell whoever subscribed."""
-        before = self._layers.visible(key)
+        self._change(key, writes, self._layers.announced(key))
+
+    def _change(self, key: str, writes: Sequence[Told | Dropped], before: Status | None) -> bool:
+        """Do so, where *before* is what they heard last; return whether there was news."""
         self._layers.put(key, writes)
         for write in writes:
-            if isinstance(write, Told) and write.until is not None:
-                self._ends.add(key, write.until)
-        self._publish(key, before)
-
-    def _publish(self, key: str, before: Status | None) -> bool:
-        """Tell the subscribers what holds now for *key*, and return whether that is new."""
-        status = self._layers.visible(key)
+            if write.field == "status":
+                self._ends.put(key, write.until if isinstance(write, Told) else None)
+        status = self._layers.announced(key)
         either = status or before
         if either is None or status == before:
             return False
