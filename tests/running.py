@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import ServerProxy
 
 import trio
 
@@ -63,11 +64,13 @@ class Running:
       folder: where its configuration and users file are.
       process: the process.
       log: every record so far.
+      code: the exit code that is expected of it in the end.
     """
 
     folder: Path
     process: trio.Process
     log: list[dict[str, Any]] = field(default_factory=list)
+    code: int = 0
     _news: trio.Event = field(default_factory=trio.Event)
 
     def port(self, door: str) -> int:
@@ -85,6 +88,11 @@ class Running:
         """The file that this daemon follows."""
         return self.folder / "users"
 
+    @property
+    def control(self) -> Path:
+        """Where its control socket is by default."""
+        return self.folder / "run/setter.sock"
+
     async def logged(self, event: str, count: int = 1) -> dict[str, Any]:
         """Wait until *event* has been logged *count* times; return the last of them."""
         with trio.fail_after(PATIENCE):
@@ -97,10 +105,7 @@ class Running:
     async def exchange(self, door: str, data: bytes) -> bytes:
         """Send *data* to *door* and close that side; return all that comes back."""
         with trio.fail_after(PATIENCE):
-            async with await trio.open_tcp_stream("127.0.0.1", self.port(door)) as stream:
-                await stream.send_all(data)
-                await stream.send_eof()
-                return b"".join([chunk async for chunk in stream])
+            return await _exchange(await trio.open_tcp_stream("127.0.0.1", self.port(door)), data)
 
     async def finger(self, query: bytes) -> bytes:
         """Ask the finger door *query*, a whole line."""
@@ -110,11 +115,32 @@ class Running:
         """Set a status through the setter; return its answer."""
         return await self.exchange("setter", f"{name}\n{status}\n".encode())
 
+    async def set_locally(self, data: bytes) -> bytes:
+        """Send *data*, a whole request, to the control socket; return its answer."""
+        with trio.fail_after(PATIENCE):
+            return await _exchange(await trio.open_unix_socket(str(self.control)), data)
+
+    async def call(self, method: str, *arguments: object, user: str = "") -> Any:
+        """Call an XML-RPC method, as *user* if there is one (``NAME:TOKEN``)."""
+        url = self.url.replace("//", f"//{user}@") if user else self.url
+
+        def call() -> Any:
+            with ServerProxy(f"{url}/RPC2", use_builtin_types=True) as server:
+                return getattr(server, method)(*arguments)
+
+        with trio.fail_after(PATIENCE):
+            return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         with trio.fail_after(PATIENCE):
             return await self.process.wait()
+
+    async def kill(self) -> None:
+        """End it with SIGKILL, as is expected of it from now on."""
+        self.code = -signal.SIGKILL
+        await self.stop(signal.SIGKILL)
 
     async def _collect(self, *, task_status: trio.TaskStatus[None]) -> None:
         assert self.process.stderr is not None
@@ -138,21 +164,25 @@ async def run_daemon(
     users: str | None = USERS,
     arguments: Sequence[str] = (),
     wrapper: Sequence[str] = (),
+    as_user: Sequence[str] = AS_USER,
+    program: Sequence[str] = TRIO_FINGER,
 ) -> AsyncIterator[Running]:
     """Run a daemon in *folder* for the length of an ``async with``; end it if it is still up.
 
-    That it is still up, or ended with 0, is checked at the end.
+    That it is still up, or ended with 0 (see `Running.code`), is checked at the end.
 
     Args:
       config: its configuration.
       users: its users file; ``None`` makes none.
       arguments: its options.
       wrapper: a command that runs it, such as ``env``.
+      as_user: what makes it another user's; nothing, where root shall start it.
+      program: the daemon itself.
     """
     (folder / "config.toml").write_text(config)
     if users is not None:
         (folder / "users").write_text(users)
-    command = [*AS_USER, *wrapper, *TRIO_FINGER, *arguments]
+    command = [*as_user, *wrapper, *program, *arguments]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, cwd=folder, stderr=subprocess.PIPE)
         running = Running(folder, process)
@@ -163,12 +193,30 @@ async def run_daemon(
             code = process.poll()
             if code is None:
                 code = await running.stop()
-            assert code == 0, running.log
+            assert code == running.code, running.log
         finally:
             if process.poll() is None:
                 process.kill()
             with trio.CancelScope(shield=True):
                 await process.wait()
+
+
+async def run_in_vain(folder: Path) -> str:
+    """Run a daemon in *folder* that does not start: exit code 1; return the reason."""
+    with trio.fail_after(PATIENCE):
+        done = await trio.run_process(DAEMON, cwd=folder, capture_stderr=True, check=False)
+    assert done.returncode == 1, done.stderr
+    *log, reason = done.stderr.decode().splitlines()
+    assert not {"ready", "stray"} & {_parse(line.encode())["event"] for line in log}, log
+    return reason
+
+
+async def _exchange(stream: trio.SocketStream, data: bytes) -> bytes:
+    """Send *data* and close that side; return all that comes back."""
+    async with stream:
+        await stream.send_all(data)
+        await stream.send_eof()
+        return b"".join([chunk async for chunk in stream])
 
 
 def _parse(line: bytes) -> dict[str, Any]:

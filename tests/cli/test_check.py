@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.net.tls import certificate
 from trio_finger.cli import main
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
@@ -51,9 +52,42 @@ def test_no_users_file(tmp_path: Path) -> None:
 
 
 def test_nothing_is_started(tmp_path: Path) -> None:
-    """An address that nobody could listen on here is none of its business."""
-    (tmp_path / "config.toml").write_text('[finger]\nlisten = ["192.0.2.1:79"]\n')
+    """An address that nobody could listen on here is none of its business, nor is the store."""
+    (tmp_path / "config.toml").write_text(
+        '[finger]\nlisten = ["192.0.2.1:79"]\n[setter]\n[store]\nurl = "sqlite:a/b.db"\n'
+    )
     assert check().exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_certificate(tmp_path: Path) -> None:
+    """A certificate that cannot be used is a fault, which the daemon would have met."""
+    text = '[finger]\ntls_listen = ["127.0.0.1:1"]\n[tls]\ncertificate = "c.pem"\nkey = "c.pem"\n'
+    (tmp_path / "config.toml").write_text(text)
+    result = check()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "config.toml:4: tls.certificate: cannot read c.pem: No such file or directory\n"
+    )
+    certificate().private_key_and_cert_chain_pem.write_to_path(tmp_path / "c.pem")
+    assert check().stdout == "config.toml: no faults\n"
+
+
+def test_users_in_toml(tmp_path: Path) -> None:
+    """A users file in TOML is checked as well, its profiles included."""
+    (tmp_path / "config.toml").write_text('[users]\nfile = "users.toml"\n')
+    users = tmp_path / "users.toml"
+    users.write_text('[moshez]\nfull_name = "Moshe Zadka"\n\n[shawn]\nhidden = true\n')
+    assert check().stdout == "config.toml: no faults; users.toml: 2 users\n"
+    users.write_text('[moshez]\nfulname = "Moshe Zadka"\n\n["mo shez"]\n\n[shawn]\nhidden = 1\n')
+    result = check()
+    assert (result.exit_code, result.stdout) == (1, "")
+    lines = result.stderr.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "users.toml:2:",
+        "users.toml:4:",
+        "users.toml:7:",
+    ]
 
 
 def test_faults_of_the_users_file(tmp_path: Path) -> None:

@@ -52,17 +52,37 @@ def test_help(command: Sequence[str]) -> None:
     """``trio-finger`` and ``python -m trio_finger`` are one command, which tells what it takes."""
     done = run([*command, "--help"])
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("--config", "--port", "--user", "--version", "check", "query", "SIGHUP"):
+    for word in ("--config", "--port", "--user", "--version", "SIGHUP"):
         assert word in done.stdout
+    for command_word in ("check", "query", "set", "token"):
+        assert re.search(rf"^  {command_word}  +[A-Z].*\.$", done.stdout, re.MULTILINE)
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["check", "-h"], ["query", "--help"]])
-def test_help_of_commands(arguments: list[str]) -> None:
-    """Every command explains itself, under either name of the option."""
-    result = invoke(*arguments)
+@pytest.mark.parametrize(
+    "command", ["", "check", "query", "set", "token", "token create", "token list", "token revoke"]
+)
+def test_help_of_commands(command: str) -> None:
+    """Every command explains itself, under either name of the option, in lines that fit."""
+    result = invoke(*command.split(), "-h")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("Usage: ")
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+    # Sentences are whole, in lists of commands, too.
+    assert "..." not in re.sub(r"\]\.\.\.|ARGS\.\.\.", "", result.stdout)
+    assert invoke(*command.split(), "--help").stdout == result.stdout
+
+
+def test_help_names_every_option() -> None:
+    """What the documents promise of `set` and `token` is there, and is explained."""
+    for command, options in {
+        "set": ["--for", "--until", "--clear", "--plan", "--user", "--socket", "--config"],
+        "token create": ["--expires", "--config"],
+        "token list": ["--config"],
+        "token revoke": ["--config"],
+    }.items():
+        found = re.findall(r"^  (--[a-z]+) .*[A-Z]", invoke(*command.split(), "-h").stdout, re.M)
+        assert found == options
 
 
 def test_version() -> None:
@@ -88,19 +108,29 @@ def test_help_is_quick() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(shell: str) -> None:
-    """Shells complete the commands."""
+@pytest.mark.parametrize(
+    ("words", "found", "other"),
+    [
+        ("che", "check", "query"),
+        ("to", "token", "query"),
+        ("set --un", "--until", "--user"),
+        ("token rev", "revoke", "create"),
+    ],
+)
+def test_completion(shell: str, words: str, found: str, other: str) -> None:
+    """Shells complete the commands and their options."""
+    *_, last = words.split()
     done = run(
         [SCRIPT],
         {
             "_TRIO_FINGER_COMPLETE": f"{shell}_complete",
-            "COMP_WORDS": "trio-finger che",
-            "COMP_CWORD": "che" if shell == "fish" else "1",
+            "COMP_WORDS": f"trio-finger {words}",
+            "COMP_CWORD": last if shell == "fish" else str(len(words.split())),
         },
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "check" in done.stdout
-    assert "query" not in done.stdout
+    assert found in done.stdout
+    assert other not in done.stdout
 
 
 @pytest.mark.skipif(ETC.exists(), reason="this machine has a configuration of its own")
@@ -134,6 +164,14 @@ def test_no_configuration(command: str) -> None:
         ["check", "config.toml"],
         ["check", "--config", "."],
         ["query", "--nonsense"],
+        ["set"],
+        ["set", "--nonsense"],
+        ["token", "nonsense"],
+        ["token", "create"],
+        # These are the daemon's.
+        ["--config", "config.toml", "set", "Here"],
+        ["--user", "moshez=Happy", "set", "Here"],
+        ["--config", "config.toml", "token", "list"],
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:

@@ -1,29 +1,32 @@
 """The configuration file: what is right is taken, and everything that is wrong is named."""
 
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.net.tls import certificate
 from trio_finger.config import (
     Config,
     ConfigError,
     Daemon,
-    Duration,
     Fault,
     Finger,
     Irc,
     Log,
     Setter,
     Store,
+    Tls,
     Users,
     Web,
     load_config,
 )
-from trio_finger.config._types import Nick
-from trio_finger.protocol.address import Address
+from trio_finger.config._types import Natural, Nick, StoreUrl
+from trio_finger.protocol.address import Address, UnixAddress
+from trio_finger.protocol.duration import Duration
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 
@@ -51,18 +54,93 @@ def load(path: Path, text: str) -> Config:
     return load_config(path)
 
 
+def store_in(folder: Path) -> Store:
+    """Return the store that a configuration in *folder* names if it names none."""
+    return Store(url=StoreUrl(f"sqlite:{folder}/trio-finger.db"))
+
+
+def setter_in(folder: Path) -> Setter:
+    """Return a setter that listens where it does by default in *folder*."""
+    control = UnixAddress(f"{folder}/run/setter.sock")
+    return Setter(listen=(Address("127.0.0.1", 7179), control))
+
+
 def test_empty(path: Path) -> None:
-    """An empty file is right, and turns every service off."""
+    """An empty file is right, and turns every service off; what is set is still kept."""
     config = load(path, "")
-    assert config == Config()
+    assert config == Config(store=store_in(path.parent))
     assert (config.users, config.finger, config.setter, config.web, config.irc) == (None,) * 5
+    assert config.tls is None
+
+
+def test_no_file() -> None:
+    """Without any file nothing is written anywhere: there is no folder that would be right."""
+    assert Config().store.url == "memory:"
+    assert not any(isinstance(place, UnixAddress) for place in Setter().listen)
+
+
+@pytest.mark.parametrize("text", ["", "[store]\n", "[store]\nhistory = 100\n"])
+def test_default_store(path: Path, text: str) -> None:
+    """What people set is kept beside the file, also where it says nothing of it."""
+    assert load(path, text).store == store_in(path.parent)
+
+
+@pytest.mark.parametrize("text", ["[setter]\n", "[setter]\nopen = true\n"])
+def test_default_setter(path: Path, text: str) -> None:
+    """There is a control socket beside the file, unless `listen` says otherwise."""
+    setter = load(path, text).setter
+    assert setter is not None
+    assert setter.listen == setter_in(path.parent).listen
+    assert setter.control == UnixAddress(f"{path.parent}/run/setter.sock")
+
+
+def test_relative_to_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is relative to a file that is named by a relative path is found from here, too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "etc").mkdir()
+    config = load(Path("etc/config.toml"), '[setter]\n[users]\nfile = "users"\n')
+    assert config.store == store_in(Path("etc"))
+    assert config.setter == setter_in(Path("etc"))
+    assert config.users == Users(file=Path("etc/users"))
+
+
+def test_default_that_cannot_be(tmp_path: Path) -> None:
+    """Where a file is too deep down for a socket beside it, that is a fault like any other."""
+    folder = tmp_path / ("d" * 110)
+    folder.mkdir()
+    (fault,) = faults(folder / "config.toml", "\n[setter]\n")
+    assert fault.startswith(
+        ":2: setter: name listen, for by default the path of a UNIX socket has at most 107 bytes"
+    )
+    text = f'[setter]\nlisten = ["unix:{tmp_path}/s"]\n'
+    assert load(folder / "config.toml", text).setter is not None
+
+
+@pytest.mark.parametrize(
+    ("listen", "control"),
+    [
+        ('["127.0.0.1:1", "unix:/a", "unix:/b"]', UnixAddress("/a")),
+        ('["unix:/b", "unix:/a"]', UnixAddress("/b")),
+        ('["127.0.0.1:1"]', None),
+    ],
+)
+def test_control_socket(path: Path, listen: str, control: UnixAddress | None) -> None:
+    """The first UNIX socket of the setter is where commands ask, if there is any."""
+    setter = load(path, f"[setter]\nlisten = {listen}").setter
+    assert setter is not None
+    assert setter.control == control
 
 
 def test_shipped() -> None:
-    """The file that we ship shows the default of every key, and serves all but IRC."""
+    """The file that we ship shows the default of every key, and serves all but TLS and IRC."""
     config = load_config(SHIPPED)
+    folder = SHIPPED.parent
     assert config == Config(
-        users=Users(file=SHIPPED.parent / "users"), finger=Finger(), setter=Setter(), web=Web()
+        users=Users(file=folder / "users"),
+        store=store_in(folder),
+        finger=Finger(),
+        setter=setter_in(folder),
+        web=Web(),
     )
     document = tomllib.loads(SHIPPED.read_text())
     for name, table in document.items():
@@ -72,35 +150,49 @@ def test_shipped() -> None:
 def test_shipped_comments() -> None:
     """What is commented out in the file that we ship is right as well."""
     text = SHIPPED.read_text()
-    irc = tomllib.loads(text.replace("# [irc]", "[irc]").replace("\n# server", "\nserver"))["irc"]
-    assert irc == {"server": "irc.example.org:6667"}
+    for head in ("[tls]", "certificate", "key", "[irc]", "server"):
+        text = text.replace(f"\n# {head}", f"\n{head}")
+    document = tomllib.loads(text)
+    assert document["tls"] == {"certificate": "cert.pem", "key": "key.pem"}
+    assert document["irc"] == {"server": "irc.example.org:6667"}
     assert f'# nick = "{Irc(server=Address("h", 1)).nick}"' in text
 
 
 def test_everything(path: Path) -> None:
     """Every key of every section is taken over, and paths are relative to the file."""
+    certificate().private_key_and_cert_chain_pem.write_to_path(path.parent / "both.pem")
     config = load(
         path,
         """
         [daemon]
         name = "example.org"
+        user = "finger"
         grace = "1m"
         [users]
         file = "people/users"
         refresh = "1h"
         create = false
         [store]
-        url = "memory:"
+        url = "sqlite:state/finger.db"
+        history = 0
         [finger]
         listen = ["0.0.0.0:79", "[::]:79"]
+        tls_listen = ["[::]:1179"]
         list = false
+        plan = false
         timeout = "500ms"
         max_connections = 7
         [setter]
-        listen = ["0.0.0.0:7179"]
+        listen = ["0.0.0.0:7179", "unix:run/s", "unix:/run/s"]
+        tls_listen = ["0.0.0.0:7180"]
         open = true
+        allow = ["192.0.2.0/24", "::1"]
         [web]
         listen = ["127.0.0.1:0", "127.0.0.1:0"]
+        tls_listen = ["127.0.0.1:443"]
+        [tls]
+        certificate = "both.pem"
+        key = "both.pem"
         [irc]
         server = "irc.example.org:6667"
         nick = "bot"
@@ -111,23 +203,38 @@ def test_everything(path: Path) -> None:
     )
     free = Address("127.0.0.1", 0)
     assert config == Config(
-        daemon=Daemon(name="example.org", grace=Duration(60)),
+        daemon=Daemon(name="example.org", user="finger", grace=Duration(60)),
         users=Users(file=path.parent / "people/users", refresh=Duration(3600), create=False),
-        store=Store(),
+        store=Store(
+            url=StoreUrl(f"sqlite:{path.parent}/state/finger.db"),
+            history=Natural(0),
+        ),
         finger=Finger(
             listen=(Address("0.0.0.0", 79), Address("::", 79)),
+            tls_listen=(Address("::", 1179),),
             list=False,
+            plan=False,
             timeout=Duration(0.5),
             max_connections=7,
         ),
-        setter=Setter(listen=(Address("0.0.0.0", 7179),), open=True),
-        web=Web(listen=(free, free)),
+        setter=Setter(
+            listen=(
+                Address("0.0.0.0", 7179),
+                UnixAddress(f"{path.parent}/run/s"),
+                UnixAddress("/run/s"),
+            ),
+            tls_listen=(Address("0.0.0.0", 7180),),
+            open=True,
+            allow=(ip_network("192.0.2.0/24"), ip_network("::1/128")),
+        ),
+        web=Web(listen=(free, free), tls_listen=(Address("127.0.0.1", 443),)),
+        tls=Tls(certificate=path.parent / "both.pem", key=path.parent / "both.pem"),
         irc=Irc(server=Address("irc.example.org", 6667), nick=Nick("bot")),
         log=Log(level="debug", format="json"),
     )
 
 
-KNOWN = "known are daemon, users, store, finger, setter, web, irc, log"
+KNOWN = "known are daemon, users, store, finger, setter, web, irc, tls, log"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +246,34 @@ KNOWN = "known are daemon, users, store, finger, setter, web, irc, log"
         ("finger = 79", ":1: finger: expected a section [finger]"),
         ("[[finger]]", ":1: finger: expected a section [finger]"),
         ('[finger]\ntimeuot = "10s"', ':2: finger.timeuot: unknown key; did you mean "timeout"?'),
-        ("[web]\nzzz = 1", ":2: web.zzz: unknown key; known are listen"),
+        ("[web]\nzzz = 1", ":2: web.zzz: unknown key; known are listen, tls_listen"),
         ("[users]\ncreate = true", ':1: users: the key "file" is missing'),
         ("\n[irc]", ':2: irc: the key "server" is missing'),
+        ('[tls]\ncertificate = "cert.pem"', ':1: tls: the key "key" is missing'),
+        ("[daemon]\nuser = 0", ":2: daemon.user: expected a text in quotes, got 0"),
+        (
+            '[store]\nurl = "redis://h:1/0"',
+            ':2: store.url: expected "sqlite:PATH" or "memory:", got "redis://h:1/0"',
+        ),
+        (
+            "[store]\nhistory = 9223372036854775808",
+            ":2: store.history: expected a whole number from 0 to 1000000, got 9223372036854775808",
+        ),
+        ("[finger]\nplan = 1", ":2: finger.plan: expected true or false, got 1"),
+        (
+            '[finger]\ntls_listen = "h:1"',
+            ':2: finger.tls_listen: expected a list of texts, such as ["127.0.0.1:7079"], '
+            'got "h:1"',
+        ),
+        (
+            '[setter]\nallow = ["192.0.2.1/24"]',
+            ':2: setter.allow: expected a network such as "192.0.2.0/24"; '
+            "192.0.2.1/24 has host bits set",
+        ),
+        (
+            '[setter]\nlisten = ["unix:"]',
+            ":2: setter.listen: the path of a UNIX socket is missing",
+        ),
         (
             '[finger]\nlisten = [\n  "127.0.0.1",\n]',
             ':2: finger.listen: "127.0.0.1" is not "HOST:PORT" or "[IPV6]:PORT"',
@@ -174,7 +306,8 @@ refresh = "soon"
 format = "xml"
 """
     assert set(faults(path, text)) == {
-        ':2: finger.listen: expected a list such as ["127.0.0.1:7079"], got "127.0.0.1:79"',
+        ':2: finger.listen: expected a list of texts, such as ["127.0.0.1:7079"], '
+        'got "127.0.0.1:79"',
         ':3: finger.timeout: expected a duration such as "30s", "5m" or "1h", got 10',
         ":4: finger.max_connections: expected a whole number of 1 or more, got 0",
         ':5: finger.lst: unknown key; did you mean "list"?',
@@ -184,31 +317,6 @@ format = "xml"
         ':9: users.refresh: expected a duration such as "30s", "5m" or "1h", got "soon"',
         ':10: wbe: unknown section; did you mean "web"?',
         ':12: log.format: expected "console" or "json", got "xml"',
-    }
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.0.2.1", "example.org", "127.0.0.1.nip"])
-def test_open_setter(path: Path, host: str) -> None:
-    """A setter that others can reach must be meant (T28)."""
-    text = f'[setter]\nlisten = ["127.0.0.1:1", "{host}:2"]\n'
-    for closed in (text, text + "open = false"):
-        (fault,) = faults(path, closed)
-        assert fault.startswith(f":2: setter.listen: anyone who reaches {host}:2 could set")
-    assert load(path, text + "open = true").setter is not None
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "[::1]", "localhost"])
-def test_closed_setter(path: Path, host: str) -> None:
-    """A setter on loopback needs no more words."""
-    assert load(path, f'[setter]\nlisten = ["{host}:1"]').setter is not None
-
-
-def test_taken_address(path: Path) -> None:
-    """Two services, or one twice, on one address are a fault, named where the second is."""
-    text = '[web]\nlisten = ["h:1"]\n[finger]\nlisten = ["h:1", "h:2", "h:2"]\n'
-    assert set(faults(path, text)) == {
-        ":4: finger.listen: h:2 is already taken by [finger]",
-        ":2: web.listen: h:1 is already taken by [finger]",
     }
 
 
@@ -249,11 +357,39 @@ def test_unreadable(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: cannot be read: {why}"
 
 
-SECTIONS = ["daemon", "users", "store", "finger", "setter", "web", "irc", "log", "given", "zzz"]
+SECTIONS = ["daemon", "users", "store", "finger", "setter", "web", "irc", "tls", "log", "given"]
+SECTIONS += ["zzz"]
 KEYS = ["name", "grace", "file", "create", "url", "listen", "timeout", "max_connections", "open"]
-KEYS += ["server", "nick", "level", "format", "zzz", "a.b"]
+KEYS += [
+    "tls_listen",
+    "plan",
+    "allow",
+    "user",
+    "history",
+    "certificate",
+    "key",
+    "server",
+    "nick",
+    "level",
+    "format",
+    "zzz",
+    "a.b",
+]
 VALUES = ["true", "1", "-1", "1.5", "nan", '""', '"x"', '"30s"', '"h:1"', '["h:1"]', "[]", "[1]"]
-VALUES += ["{}", "{a = 1}", "1979-05-27", "07:32:00", '"json"', "'''\n\n'''", r'"\u0000"']
+VALUES += [
+    '["unix:x"]',
+    '["::1/128"]',
+    '"sqlite:x"',
+    '"memory:"',
+    "9" * 30,
+    "{}",
+    "{a = 1}",
+    "1979-05-27",
+    "07:32:00",
+    '"json"',
+    "'''\n\n'''",
+    r'"\u0000"',
+]
 SCRAPS = ["[", "]", "finger", "=", '"', "'''", "\n", "\r", " ", ".", "#", "1", "{", "}"]
 
 tables = st.builds(

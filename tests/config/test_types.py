@@ -1,22 +1,24 @@
 """What each value of the configuration may be, and the words for what it may not."""
 
-import math
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import texts
-from trio_finger.config import parse_duration
-from trio_finger.config._types import Duration, Nick, StoreUrl, read_value
-from trio_finger.protocol.address import Address
+from trio_finger.config import Network
+from trio_finger.config._types import Natural, Nick, StoreUrl, read_value
+from trio_finger.protocol.address import Address, Listen, UnixAddress
+from trio_finger.protocol.duration import Duration
 
 BASE = Path("/etc/trio-finger")
 
-Addresses = tuple[Address, ...]
+Places = tuple[Listen, ...]
+Networks = tuple[Network, ...]
 Choice = Literal["console", "json"]
 
 
@@ -31,8 +33,21 @@ Choice = Literal["console", "json"]
         ("/srv/users", Path, Path("/srv/users")),
         ("30s", Duration, 30.0),
         ("127.0.0.1:79", Address, Address("127.0.0.1", 79)),
-        (["h:1", "[::1]:2"], Addresses, (Address("h", 1), Address("::1", 2))),
+        (["h:1", "[::1]:2"], Places, (Address("h", 1), Address("::1", 2))),
+        (["unix:run/s"], Places, (UnixAddress("/etc/trio-finger/run/s"),)),
+        (["unix:/run/s", "h:1"], Places, (UnixAddress("/run/s"), Address("h", 1))),
+        ([], Places, ()),
         ("memory:", StoreUrl, "memory:"),
+        ("sqlite:trio-finger.db", StoreUrl, "sqlite:/etc/trio-finger/trio-finger.db"),
+        ("sqlite:/var/lib/a b.db", StoreUrl, "sqlite:/var/lib/a b.db"),
+        (0, Natural, 0),
+        (1_000_000, Natural, 1_000_000),
+        ([], Networks, ()),
+        (
+            ["192.0.2.0/24", "127.0.0.1", "2001:db8::/32"],
+            Networks,
+            (ip_network("192.0.2.0/24"), ip_network("127.0.0.1/32"), ip_network("2001:db8::/32")),
+        ),
         ("fingerbot", Nick, "fingerbot"),
         ("json", Choice, "json"),
     ],
@@ -60,15 +75,42 @@ def test_right(value: object, kind: Any, expected: object) -> None:
         ("30", Duration, 'expected a duration such as "30s", "5m" or "1h", got "30"'),
         ("h", Address, '"h" is not "HOST:PORT" or "[IPV6]:PORT"'),
         (79, Address, 'expected "HOST:PORT", got 79'),
-        ("h:79", Addresses, 'expected a list such as ["127.0.0.1:7079"], got "h:79"'),
-        ([79], Addresses, 'expected "HOST:PORT", got 79'),
-        (["h:1", "h"], Addresses, '"h" is not "HOST:PORT" or "[IPV6]:PORT"'),
+        ("h:79", Places, 'expected a list of texts, such as ["127.0.0.1:7079"], got "h:79"'),
+        ([79], Places, 'expected a list of texts, such as ["127.0.0.1:7079"], got [79]'),
+        (["h:1", "h"], Places, '"h" is not "HOST:PORT" or "[IPV6]:PORT"'),
+        (["unix:"], Places, "the path of a UNIX socket is missing"),
+        (["unix:a\0b"], Places, "an address has only printable characters"),
         (
-            [],
-            Addresses,
-            "name at least one address, or leave the section out to turn it off",
+            ["unix:" + "s" * 91],
+            Places,
+            "the path of a UNIX socket has at most 107 bytes, this one 108: "
+            f'"/etc/trio-finger/{"s" * 91}"',
         ),
-        ("redis:", StoreUrl, 'expected "memory:", got "redis:"'),
+        ("redis:", StoreUrl, 'expected "sqlite:PATH" or "memory:", got "redis:"'),
+        ("sqlite:", StoreUrl, 'expected "sqlite:PATH" or "memory:", got "sqlite:"'),
+        ("memory:x", StoreUrl, 'expected "sqlite:PATH" or "memory:", got "memory:x"'),
+        ("trio.db", StoreUrl, 'expected "sqlite:PATH" or "memory:", got "trio.db"'),
+        (7, StoreUrl, "expected a text in quotes, got 7"),
+        (-1, Natural, "expected a whole number from 0 to 1000000, got -1"),
+        (1_000_001, Natural, "expected a whole number from 0 to 1000000, got 1000001"),
+        (True, Natural, "expected a whole number from 0 to 1000000, got true"),
+        ("0", Natural, 'expected a whole number from 0 to 1000000, got "0"'),
+        (
+            "192.0.2.0/24",
+            Networks,
+            'expected a list of texts, such as ["192.0.2.0/24"], got "192.0.2.0/24"',
+        ),
+        (
+            ["192.0.2.1/24"],
+            Networks,
+            'expected a network such as "192.0.2.0/24"; 192.0.2.1/24 has host bits set',
+        ),
+        (
+            ["localhost"],
+            Networks,
+            "expected a network such as \"192.0.2.0/24\"; 'localhost' does not appear to be an "
+            "IPv4 or IPv6 network",
+        ),
         (7, Nick, "expected a text in quotes, got 7"),
         ("xml", Choice, 'expected "console" or "json", got "xml"'),
         (["json"], Choice, 'expected "console" or "json", got [\'json\']'),
@@ -107,7 +149,7 @@ values = st.recursive(
     max_leaves=5,
 )
 kinds = st.sampled_from(
-    [bool, int, str, Path, Duration, Address, Addresses, StoreUrl, Nick, Choice]
+    [bool, int, str, Path, Duration, Address, Places, StoreUrl, Natural, Networks, Nick, Choice]
 )
 
 
@@ -119,58 +161,3 @@ def test_any_value(value: object, kind: Any) -> None:
     except ValueError as error:
         words = str(error)
         assert words
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("30s", 30),
-        ("5m", 300),
-        ("1h", 3600),
-        ("1d", 86400),
-        ("250ms", 0.25),
-        ("1.5h", 5400),
-        ("0.5s", 0.5),
-        ("007s", 7),
-    ],
-)
-def test_duration(text: str, seconds: float) -> None:
-    """A duration is a number and a unit."""
-    assert parse_duration(text) == pytest.approx(seconds)
-
-
-NO_DURATIONS = ["", "s", "30", "30 s", "-1s", "+1s", "1e3s", ".5s", "5.s", "1h30m", "30S", "1w"]
-NO_DURATIONS += ["infs", "nans", "0s", "0.0h", "٣s", "1_000s", "0x1s", "30s30s", "30s\0"]
-
-
-@pytest.mark.parametrize("text", NO_DURATIONS)
-def test_no_duration(text: str) -> None:
-    """What is no duration, or none at all, is refused with an example of one."""
-    with pytest.raises(
-        ValueError, match=r'^expected a duration such as "30s", "5m" or "1h", got "'
-    ):
-        parse_duration(text)
-
-
-numbers = st.from_regex(r"[0-9]{1,30}(\.[0-9]{1,30})?(ms|s|m|h|d)", fullmatch=True)
-
-
-@given(texts("0123456789.smhd") | numbers)
-@example("9" * 400 + "s")
-@example("1" + "0" * 308 + "d")
-@example(f"0.{'0' * 322}1ms")
-def test_any_duration(text: str) -> None:
-    """Whatever is taken for a duration is longer than nothing and comes to an end."""
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        words = str(error)
-        assert words.startswith("expected a duration")
-    else:
-        assert 0 < seconds < math.inf
-
-
-@given(st.integers(1, 10**6), st.sampled_from([("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]))
-def test_every_number_and_unit(number: int, unit: tuple[str, float]) -> None:
-    """A duration is its number times its unit."""
-    assert parse_duration(f"{number}{unit[0]}") == pytest.approx(number * unit[1])

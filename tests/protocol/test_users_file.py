@@ -105,6 +105,13 @@ def test_line_ends(end: bytes) -> None:
     ]
 
 
+def test_lines_carry_no_profile() -> None:
+    """A line says a name and a status, and nothing else of anybody."""
+    (entry,) = parse(b"moshez: Happy\n")
+    assert isinstance(entry, Entry)
+    assert entry.profile is None
+
+
 def test_lazy() -> None:
     """The lines are parsed one by one, as the entries are asked for."""
     items = parse_users(b"a: 1\nb: 2\n")

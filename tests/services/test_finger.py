@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock, memory_stream_pair
 
-from trio_finger.config import Duration, Finger
+from trio_finger.config import Finger
+from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.finger import MAX_QUERY
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest

@@ -11,9 +11,14 @@ import trio
 from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 
+from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
+from trio_finger.protocol.text import MAX_PLAN, fold
+from trio_finger.protocol.users_file import LineFault
+from trio_finger.protocol.users_toml import parse_users_toml
 from trio_finger.services.web import Site, create_app
 from trio_finger.store import MemoryStore
-from trio_finger.usermap import Status, UserMap
+from trio_finger.usermap import ANYBODY, Caller, Status, UserMap
 
 SINCE = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
 SITE = Site("finger.example", finger_port=79, setter_port=7179, irc_nick="fingerbot")
@@ -31,9 +36,14 @@ ODD_TEXTS = [
 @pytest.fixture
 async def users() -> UserMap:
     users = UserMap(MemoryStore(), clock=lambda: SINCE)
-    await users.tell("moshez", "Happy and well")
-    await users.tell("Zoë", "à la mode")
+    await tell(users, "moshez", "Happy and well")
+    await tell(users, "Zoë", "à la mode")
     return users
+
+
+async def tell(users: UserMap, name: str, text: str) -> None:
+    """Set a status, as whoever reaches the setter may."""
+    await users.set(SetRequest(name, text), by=ANYBODY)
 
 
 @pytest.fixture
@@ -49,12 +59,14 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, frozenset[str]]] = []
         self.text: list[str] = []
         self.links: list[str | None] = []
+        self.times: list[str | None] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, frozenset(name for name, _ in attrs)))
         self.links += [value for name, value in attrs if name == "href"]
+        self.times += [value for name, value in attrs if name == "datetime"]
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
@@ -148,7 +160,7 @@ async def test_no_other_paths(app: QuartTrio, path: str) -> None:
 @pytest.mark.parametrize("name", ODD_NAMES)
 async def test_odd_names(app: QuartTrio, users: UserMap, name: str) -> None:
     """Whatever the name, the list links to the user's page, and the page shows the name."""
-    await users.tell(name, "Odd")
+    await tell(users, name, "Odd")
     path = f"/~{quote(name, safe='')}"
     page = Page((await get(app, "/"))[1])
     assert path in page.links
@@ -164,7 +176,7 @@ async def test_no_text_becomes_markup(app: QuartTrio, users: UserMap, text: str)
     """T12, T13: whatever a status holds, a parser sees it as text, and no new element."""
     paths = ["/", "/moshez"]
     before = [Page((await get(app, path))[1]).elements for path in paths]
-    await users.tell("moshez", text)
+    await tell(users, "moshez", text)
     for path, elements in zip(paths, before, strict=True):
         page = Page((await get(app, path))[1])
         assert page.elements == elements
@@ -199,6 +211,179 @@ async def test_host_becomes_no_markup(app: QuartTrio, host: str) -> None:
         assert Page(body).elements == elements
     assert "<script>" not in body
     assert "<b>" not in body
+
+
+# Profiles
+
+
+async def show(path: str = "/moshez", *, status: str = "", **profile: Any) -> Page:
+    """Return a page of an app where moshez has that status and that profile."""
+    users = UserMap(MemoryStore(), clock=lambda: SINCE)
+    await users.replace_file(
+        {"moshez": Status("moshez", status, SINCE)}, {"moshez": Profile(**profile)}
+    )
+    code, body, _ = await get(create_app(users, SITE), path)
+    assert code == 200
+    return Page(body)
+
+
+async def test_profile() -> None:
+    """A user's page shows the whole profile, and every link leads where it says."""
+    links = ("https://example.org/~moshez?a=1&b=2", "http://example.com/")
+    page = await show(
+        full_name="Moshe Zadka", project="Twisted", plan="Rest.\n\n  Then write.", links=links
+    )
+    text = "|".join(text for text in page.text if text.strip())
+    assert "|Name|Moshe Zadka|Project|Twisted|Web|" in text
+    assert f"|Web|{'|'.join(links)}|Plan|Rest.\n\n  Then write.|" in text
+    assert page.links[-3:-1] == list(links)
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"),
+    [
+        ({}, []),
+        ({"full_name": "Moshe"}, ["Name"]),
+        ({"project": "Twisted"}, ["Project"]),
+        ({"links": ("https://example.org/",)}, ["Web"]),
+        ({"plan": "Rest."}, ["Plan"]),
+    ],
+)
+async def test_what_there_is_not_is_left_out(profile: dict[str, Any], shown: list[str]) -> None:
+    """Of a profile there is on the page what it has, and no heading of anything else."""
+    page = await show(status="Happy", **profile)
+    assert [word for word in page.text if word in {"Name", "Project", "Web", "Plan"}] == shown
+    tags = [tag for tag, _ in page.elements]
+    assert ("dl" in tags) == bool(shown and shown != ["Plan"])
+    assert ("pre" in tags) == (shown == ["Plan"])
+
+
+@pytest.mark.parametrize("path", ["/", "/moshez"])
+async def test_no_status(path: str) -> None:
+    """A user without a status has a page, and a line in the list, that say so."""
+    assert "No status" in (await show(path, plan="Rest.")).text
+
+
+async def test_plan_that_was_set(app: QuartTrio, users: UserMap) -> None:
+    """A plan that was set is shown, all of the longest too."""
+    plan = "\n".join(["0123456789abcde"] * (MAX_PLAN // 16))
+    await users.set(SetRequest("moshez", plan=plan), by=ANYBODY)
+    page = Page((await get(app, "/moshez"))[1])
+    assert plan in page.text
+    assert "Happy and well" in page.text
+
+
+async def test_until(app: QuartTrio, users: UserMap) -> None:
+    """A user's page says until when a status holds, and in which time zone that is."""
+    await users.set(SetRequest("moshez", "Away", until="2026-11-21T02:00:00+01:00"), by=ANYBODY)
+    code, body, _ = await get(app, "/moshez")
+    assert code == 200
+    assert "since 2026-11-20 23:15 UTC, until 2026-11-21 01:00 UTC" in "".join(Page(body).text)
+    assert Page(body).times == ["2026-11-20T23:15:00+00:00", "2026-11-21T01:00:00+00:00"]
+    await tell(users, "moshez", "Back")
+    assert "until" not in "".join(Page((await get(app, "/moshez"))[1]).text)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+async def test_no_profile_becomes_markup(text: str) -> None:
+    """T12, T13: whatever a profile holds, a parser sees it as text, and no new element."""
+    link = f"https://example.org/{text.replace(' ', '')}"
+    plain = await show(full_name="a", project="a", plan="a", links=("https://example.org/",))
+    odd = await show(full_name=text, project=text, plan=f"{text}\n{text}", links=(link,))
+    assert odd.elements == plain.elements
+    assert odd.text.count(text) == 2
+    assert f"{text}\n{text}" in odd.text
+    assert link in odd.links
+    assert link in odd.text
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        *("javascript:alert(1)", "JavaScript:alert(1)//http://", "data:text/html,<script>", "//x"),
+        *(" javascript:alert(1)", "java\tscript:alert(1)", "\x01javascript:alert(1)", "http:x"),
+        *(
+            "HTTP://x/",
+            "vbscript:x",
+            "/RPC2",
+            "https://",
+            "https://[x",
+            "https://a b/",
+            "blob:https://x/",
+        ),
+    ],
+)
+async def test_links_lead_to_pages_only(link: str) -> None:
+    """T13: a link that is no address of a page never comes as far as the page."""
+    text = link.replace("\t", "\\t").replace("\x01", "\\u0001")
+    (entry,) = parse_users_toml(f'[moshez]\nlinks = ["{text}"]\n'.encode())
+    assert isinstance(entry, LineFault)
+
+
+@pytest.mark.parametrize("link", ["https://x/?javascript:&amp;", "http://[::1]:80/é'<b>"])
+async def test_links_of_the_users_file(link: str) -> None:
+    """What the users file has for a link is where the link on the page leads."""
+    (entry,) = parse_users_toml(f'[moshez]\nlinks = ["{link}"]\n'.encode())
+    assert not isinstance(entry, LineFault)
+    assert entry is not None
+    assert entry.profile is not None
+    assert link in (await show(links=entry.profile.links)).links
+
+
+# Hidden users
+
+
+HIDDEN = ("xxxxxx", "Ünßeen", "RPC3", "a&<b>'", "%2e")
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["listed", "set"])
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("path", ["/{}", "/~{}", "/~{}/online", "/~{}/status", "/~{}/other"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+async def test_hidden_is_unknown(method: str, path: str, name: str, told: bool) -> None:
+    """T8: what is said of a hidden user is, to the byte, what is said of nobody."""
+    answers = [
+        await get(create_app(users, SITE), path.format(quote(name)), method)
+        for users in [await make_hidden(name, told=told), await make_hidden("other", told=told)]
+    ]
+    (code, body, headers), (other_code, other_body, other_headers) = answers
+    assert (code, body, list(headers)) == (other_code, other_body, list(other_headers))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+async def test_hidden_is_like_any_unknown_name(name: str) -> None:
+    """T8: what is said of a hidden user differs from what is said of another name by the name."""
+    app = create_app(await make_hidden(name, told=True), SITE)
+    nobody = "q" * len(name)
+    for path in ("/{}", "/~{}", "/~{}/online"):
+        _, body, headers = await get(app, path.format(quote(name)))
+        _, other_body, _ = await get(app, path.format(nobody))
+        assert Page(body).elements == Page(other_body).elements
+        assert "|".join(Page(body).text).replace(name, nobody) == "|".join(Page(other_body).text)
+        assert name not in str(headers)
+
+
+async def test_hidden_is_not_listed() -> None:
+    """T8: the list with a hidden user is, to the byte, the list without."""
+    without = UserMap(MemoryStore(), clock=lambda: SINCE)
+    await tell(without, "moshez", "Happy and well")
+    pages = []
+    for users in (without, await make_hidden("aaa", told=True)):
+        code, body, headers = await get(create_app(users, SITE), "/")
+        pages.append((code, body, list(headers)))
+    assert pages[0] == pages[1]
+
+
+async def make_hidden(name: str, *, told: bool) -> UserMap:
+    """Return a map of moshez, whom everybody sees, and of *name*, whom nobody does."""
+    users = UserMap(MemoryStore(100), clock=lambda: SINCE)
+    key = fold(name)
+    profile = Profile("Nobody's business", "Hide.", "Hiding", ("https://example.org/",), True)
+    await users.replace_file({key: Status(name, "Hiding", SINCE)}, {key: profile})
+    await tell(users, "moshez", "Happy and well")
+    if told:
+        await users.set(SetRequest(name, "Still hiding", "Stay."), by=Caller(name))
+    return users
 
 
 # Headers and methods
@@ -245,7 +430,7 @@ async def test_head(app: QuartTrio, path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/moshez", "/~moshez/online"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
 async def test_other_methods(app: QuartTrio, users: UserMap, path: str, method: str) -> None:
-    """No other method is taken, and none changes anything."""
+    """No other method is taken at a page, and none changes anything."""
     before = list(users)
     code, body, _ = await get(app, path, method, data="Elsewhere")
     assert code == 405
@@ -262,7 +447,7 @@ async def test_refused_method_names_the_others(app: QuartTrio) -> None:
 
 async def test_xmlrpc_by_get(app: QuartTrio, users: UserMap) -> None:
     """RPC2 is not a user's page, even if there is such a user."""
-    await users.tell("RPC2", "Odd")
+    await tell(users, "RPC2", "Odd")
     code, body, headers = await get(app, "/RPC2")
     assert code == 405
     assert headers["Allow"] == "POST"
@@ -270,8 +455,8 @@ async def test_xmlrpc_by_get(app: QuartTrio, users: UserMap) -> None:
 
 
 async def test_body_too_large(app: QuartTrio) -> None:
-    """A body of more than a mebibyte is refused, declared or not (T16)."""
-    code, body, _ = await get(app, "/RPC2", "POST", data=bytes(1024 * 1024 + 1))
+    """A body of more than 128 KiB is refused (T16)."""
+    code, body, _ = await get(app, "/RPC2", "POST", data=bytes(128 * 1024 + 1))
     assert code == 413
     assert "Traceback" not in body
 

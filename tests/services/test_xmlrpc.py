@@ -12,16 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.xmlrpc import Code
+from trio_finger.services.web._access import Visitor
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.store import MemoryStore
-from trio_finger.usermap import Status, UserMap
+from trio_finger.store import MemoryStore, Past, StoreError
+from trio_finger.usermap import ANYBODY, Caller, Status, UserMap
 
 SINCE = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
+HIDDEN = Profile("Nobody's business", plan="Hide.", hidden=True)
 METHODS = [
+    "getHistory",
     "getStatus",
     "getUser",
     "getUsers",
+    "setUser",
     "system.getCapabilities",
     "system.listMethods",
     "system.methodHelp",
@@ -32,10 +38,15 @@ METHODS = [
 
 @pytest.fixture
 async def users() -> UserMap:
-    users = UserMap(MemoryStore(), clock=lambda: SINCE)
-    await users.tell("moshez", "Happy and well")
-    await users.tell("Zoë", "<b>]]>&amp; é")
+    users = UserMap(MemoryStore(100), clock=lambda: SINCE)
+    await tell(users, "moshez", "Happy and well")
+    await tell(users, "Zoë", "<b>]]>&amp; é")
     return users
+
+
+async def tell(users: UserMap, name: str, text: str, until: str | None = None) -> None:
+    """Set a status, as whoever reaches the setter may."""
+    await users.set(SetRequest(name, text, until=until), by=ANYBODY)
 
 
 class BrokenMap(UserMap):
@@ -49,10 +60,27 @@ class BrokenMap(UserMap):
         raise OSError("/etc/secret")
 
 
+class Stranger(Visitor):
+    """Whoever has no business with tokens."""
+
+    def __init__(self) -> None:
+        """Be asked nothing."""
+
+    async def identify(self) -> Caller:
+        raise AssertionError("nobody has to say who they are to read")
+
+
+async def answer(users: UserMap, body: bytes) -> bytes:
+    """Return the answer to a call that needs no token, which is always a 200."""
+    response, code = await answer_call(body, users, Stranger())
+    assert code == 200
+    return response
+
+
 async def ask(users: UserMap, method: str, *params: Any) -> Any:
     """Return what a client gets for a call; raise what it raises for a fault."""
     body = xmlrpc.client.dumps(params, method, allow_none=True).encode()
-    (result,), _ = xmlrpc.client.loads(await answer_call(body, users), use_builtin_types=True)
+    (result,), _ = xmlrpc.client.loads(await answer(users, body), use_builtin_types=True)
     return result
 
 
@@ -102,26 +130,87 @@ async def test_get_users_lets_others_run() -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(count_turns)
-        (names,), _ = xmlrpc.client.loads(await answer_call(body, users))
+        (names,), _ = xmlrpc.client.loads(await answer(users, body))
         done = 1
     assert names == list(listed)
     assert turns >= 3
 
 
 async def test_get_status(users: UserMap) -> None:
-    """getStatus answers a struct, whose time is in UTC."""
+    """getStatus answers a struct, whose times are in UTC."""
     wanted = {"name": "moshez", "status": "Happy and well", "since": SINCE.replace(tzinfo=None)}
     assert await ask(users, "getStatus", "MOSHEZ") == wanted
     abroad = SINCE.astimezone(timezone(timedelta(hours=-5)))
     users = UserMap(MemoryStore(), clock=lambda: abroad)
-    await users.tell("moshez", "Happy and well")
+    await tell(users, "moshez", "Happy and well")
     assert await ask(users, "getStatus", "moshez") == wanted
+    await tell(users, "moshez", "Away", "2026-11-21T03:30:00+02:00")
+    until = datetime(2026, 11, 21, 1, 30)
+    assert await ask(users, "getStatus", "moshez") == wanted | {"status": "Away", "until": until}
 
 
 async def test_get_status_of_nobody(users: UserMap) -> None:
     """getStatus has a fault of its own for a user who is not there."""
     with pytest.raises(xmlrpc.client.Fault, match=r"^<Fault 404: 'No such user'>$"):
         await ask(users, "getStatus", "shlomo")
+
+
+async def test_get_history(users: UserMap) -> None:
+    """getHistory tells what was set as getStatus tells what holds, the newest first."""
+    await tell(users, "MOSHEZ", "Away", "2026-11-21T03:30:00+02:00")
+    await users.set(SetRequest("moshez", ""), by=ANYBODY)
+    assert await code_of(users, "getHistory", "moshez") == 404
+    await tell(users, "moshez", "Back")
+    since = SINCE.replace(tzinfo=None)
+    until = datetime(2026, 11, 21, 1, 30)
+    assert await ask(users, "getHistory", "mosheZ") == [
+        {"name": "moshez", "status": "Back", "since": since},
+        {"name": "moshez", "status": "Away", "since": since, "until": until},
+        {"name": "moshez", "status": "Happy and well", "since": since},
+    ]
+
+
+async def test_get_history_of_nobody_and_nothing(users: UserMap) -> None:
+    """There is a fault for a user who is not there, and of one without a past no entry."""
+    with pytest.raises(xmlrpc.client.Fault, match=r"^<Fault 404: 'No such user'>$"):
+        await ask(users, "getHistory", "shlomo")
+    await users.replace_file({"shawn": Status("shawn", "Alive", SINCE)})
+    assert await ask(users, "getHistory", "shawn") == []
+
+
+async def test_get_history_of_a_broken_store() -> None:
+    """A store that cannot tell is a fault with words, by itself and in a multicall."""
+
+    class BrokenStore(MemoryStore):
+        async def history(self, name: str) -> list[Past]:
+            raise StoreError("the disk is gone")
+
+    users = UserMap(BrokenStore())
+    await tell(users, "moshez", "Happy and well")
+    with pytest.raises(xmlrpc.client.Fault, match=r"^<Fault 503: 'the disk is gone'>$"):
+        await ask(users, "getHistory", "moshez")
+    fault = {"faultCode": 503, "faultString": "the disk is gone"}
+    assert await ask(users, "system.multicall", [part("getHistory", "moshez")]) == [fault]
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["listed", "set"])
+async def test_hidden_is_unknown(told: bool) -> None:
+    """T8: to every call, a hidden user is nobody, to the byte."""
+    answers = []
+    for name in ("shawn", "other"):
+        users = UserMap(MemoryStore(100), clock=lambda: SINCE)
+        await users.replace_file({name: Status(name, "Hiding", SINCE)}, {name: HIDDEN})
+        await tell(users, "moshez", "Happy and well")
+        if told:
+            await users.set(SetRequest(name, "Still hiding"), by=Caller(name))
+        calls: list[tuple[str, tuple[Any, ...]]]
+        calls = [(method, ("shawn",)) for method in ("getUser", "getStatus", "getHistory")]
+        calls += [("getUsers", ()), ("getUser", ("SHAWN",))]
+        calls += [("system.multicall", ([part(method, *params) for method, params in calls],))]
+        bodies = [xmlrpc.client.dumps(params, method).encode() for method, params in calls]
+        answers.append([await answer(users, body) for body in bodies])
+    assert answers[0] == answers[1]
+    assert b"shawn" not in b"".join(answers[0])
 
 
 async def test_names_that_cannot_be(users: UserMap) -> None:
@@ -147,7 +236,7 @@ async def test_names_that_cannot_be(users: UserMap) -> None:
 async def test_faults_of_a_body(users: UserMap, body: bytes, code: int) -> None:
     """A body that is no call is answered with the fault that says so."""
     with pytest.raises(xmlrpc.client.Fault) as caught:
-        xmlrpc.client.loads(await answer_call(body, users))
+        xmlrpc.client.loads(await answer(users, body))
     assert caught.value.faultCode == code
 
 
@@ -170,6 +259,9 @@ async def test_unknown_methods(users: UserMap, method: str) -> None:
         ("getUser", (b"a",), "getUser(string)"),
         ("getUsers", ("a",), "getUsers()"),
         ("getStatus", ({},), "getStatus(string)"),
+        ("getHistory", (), "getHistory(string)"),
+        ("setUser", ("moshez",), "setUser(string, string)"),
+        ("setUser", ("moshez", None), "setUser(string, string)"),
         ("system.multicall", ({},), "system.multicall(array)"),
         ("system.listMethods", (0,), "system.listMethods()"),
     ],
@@ -186,7 +278,12 @@ async def test_wrong_parameters(
 
 @pytest.mark.parametrize(
     ("method", "params"),
-    [("getUser", ["moshez"]), ("getStatus", ["moshez"]), ("getUsers", [])],
+    [
+        ("getUser", ["moshez"]),
+        ("getStatus", ["moshez"]),
+        ("getHistory", ["moshez"]),
+        ("getUsers", []),
+    ],
 )
 async def test_internal_errors(method: str, params: list[str]) -> None:
     """What went wrong inside is for the log alone, in a multicall too."""
@@ -208,7 +305,7 @@ async def test_internal_errors(method: str, params: list[str]) -> None:
 async def test_any_body(body: bytes) -> None:
     """Any body at all is answered with a response that a client can parse."""
     try:
-        result, method = xmlrpc.client.loads(await answer_call(body, UserMap(MemoryStore())))
+        result, method = xmlrpc.client.loads(await answer(UserMap(MemoryStore()), body))
     except xmlrpc.client.Fault as fault:
         assert fault.faultCode in set(Code) - {Code.INTERNAL_ERROR}  # noqa: PT017 - not all raise
     else:
@@ -226,8 +323,11 @@ async def test_methods_tell_about_themselves(users: UserMap) -> None:
         (signature,) = await ask(users, "system.methodSignature", method)
         # It is true: that many strings or arrays are taken, and what it says comes back.
         arguments = [METHODS[0] if kind == "string" else [] for kind in signature[1:]]
-        if method == "getStatus":
+        if method in {"getStatus", "getHistory"}:
             arguments = ["moshez"]
+        if method == "setUser":
+            assert signature == ["string", "string", "string"]  # test_web_setting calls it
+            continue
         result = await ask(users, method, *arguments)
         assert type(result) is {"string": str, "array": list, "struct": dict}[signature[0]]
 
@@ -316,3 +416,13 @@ async def test_multicall_does_not_amplify() -> None:
     assert [type(result) for result in results] == [list] * 2 + [dict] * 98
     assert {result["faultCode"] for result in results[2:]} == {Code.APPLICATION_ERROR}
     assert len(await ask(users, "getUsers")) == 6000
+
+
+async def test_multicall_does_not_amplify_histories() -> None:
+    """Of long histories, too, only so much goes together: some 10,000 values and one more."""
+    users = UserMap(MemoryStore(100), clock=lambda: SINCE)
+    for count in range(100):
+        await tell(users, "moshez", f"Status {count}", "2026-11-22 12:00")
+    results = await ask(users, "system.multicall", [part("getHistory", "moshez")] * 100)
+    assert [type(result) for result in results] == [list] * 25 + [dict] * 75
+    assert {result["faultCode"] for result in results[25:]} == {Code.APPLICATION_ERROR}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_STATUS
 from trio_finger.sources import UsersFileError, read_users_file
 from trio_finger.sources._users_file import MAX_FILE
@@ -113,6 +114,99 @@ async def test_looks_cut(path: Path, data: bytes, cut: bool) -> None:
     """A file whose last line has no end may still be in the writing."""
     path.write_bytes(data)
     assert (await read_users_file(path)).looks_cut is cut
+
+
+TOML = """\
+[moshez]
+full_name = "Moshe Zadka"
+status = "Happy and well"
+
+["Zoe\u0308"]
+hidden = true
+
+[shawn]
+stats = "Dead"
+"""
+
+
+async def test_toml(path: Path) -> None:
+    """A file whose name ends in .toml is TOML; who has no profile is not among the profiles."""
+    path = path.with_suffix(".toml")
+    path.write_text(TOML + "[glyph]\nstatus = 'Deep'\n", encoding="utf-8")
+    file = await read_users_file(path)
+    users = {key: (status.name, status.text) for key, status in file.users.items()}
+    assert users == {
+        "moshez": ("moshez", "Happy and well"),
+        "zoë": ("Zoë", ""),
+        "glyph": ("glyph", "Deep"),
+    }
+    assert file.profiles == {
+        "moshez": Profile(full_name="Moshe Zadka"),
+        "zoë": Profile(hidden=True),
+    }
+    (fault,) = file.faults
+    assert str(fault) == f'{path}:9: shawn.stats: unknown key; did you mean "status"?'
+
+
+@pytest.mark.parametrize(
+    ("name", "toml"),
+    [("users.toml", True), ("USERS.TOML", True), ("users.toml.bak", False), ("toml", False)],
+)
+async def test_which_files_are_toml(path: Path, name: str, toml: bool) -> None:
+    """The end of its name alone says what a file is written in."""
+    path = path.with_name(name)
+    users, _ = await read(path, b"[moshez]\nstatus = 'A'\n")
+    assert users == ({"moshez": "A"} if toml else {})
+    users, _ = await read(path, b"moshez: A\n")
+    assert users == ({} if toml else {"moshez": "A"})
+
+
+async def test_lines_have_no_profiles(path: Path) -> None:
+    """A file of lines says nothing of anybody but a status."""
+    path.write_bytes(b"moshez: A\n")
+    assert (await read_users_file(path)).profiles == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "cut"),
+    [(b"[moshez]\nstatus = 'Hap", True), (b"[moshez]", True), (b"[moshez]\n", False)],
+)
+async def test_toml_looks_cut(path: Path, data: bytes, cut: bool) -> None:
+    """TOML, too, looks cut where its last line has no end."""
+    path = path.with_suffix(".toml")
+    path.write_bytes(data)
+    assert (await read_users_file(path)).looks_cut is cut
+
+
+LONG_PLAN = b"plan = '''\n" + b"x\n" * 30_000 + b"'''\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'[a]\nplan = """y\n' * 10_000,
+        b"".join(b"[a%d]\n%b" % (number, LONG_PLAN) for number in range(100)),
+    ],
+    ids=["many", "long"],
+)
+async def test_toml_lets_others_run(path: Path, data: bytes) -> None:
+    """While TOML is parsed others run, be it in many pieces or in a few long ones."""
+    path = path.with_suffix(".toml")
+    path.write_bytes(data)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take_turns)
+            await read_users_file(path)
+            nursery.cancel_scope.cancel()
+    assert turns >= 100
 
 
 async def test_names_are_folded(path: Path) -> None:

@@ -21,7 +21,7 @@ from structlog.typing import EventDict, WrappedLogger
 from trio.testing import MockClock
 
 from trio_finger.config import Users
-from trio_finger.config._types import Duration
+from trio_finger.protocol.duration import Duration
 from trio_finger.sources import watch_users
 from trio_finger.sources._users_file import MAX_FILE
 from trio_finger.store import MemoryStore, StoreError

@@ -19,7 +19,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_finger.store import StoreError, Token, Told, open_store
+from trio_finger.store import Dropped, StoreError, Token, Told, open_store
 from trio_finger.store._sqlite import open_sqlite, sqlite_files
 from trio_finger.store._sqlite_schema import APPLICATION_ID, MIGRATIONS, migrate
 from trio_finger.store._sqlite_store import SqliteStore
@@ -95,6 +95,16 @@ async def test_restart_keeps_everything(tmp_path: Path, rest: str) -> None:
         assert (await store.history("moshez"))[0].text == "Back"
 
 
+async def test_history_does_not_grow(path: Path) -> None:
+    """What is not in the history any more is not in the file either."""
+    async with open_at(path) as store:
+        for number in range(10):
+            await store.write([replace(MOSHEZ, text=f"{number}"), PLAN])
+    with connected(path) as connection:
+        rows = connection.execute("SELECT text FROM history ORDER BY id").fetchall()
+        assert rows == [("7",), ("8",), ("9",)]
+
+
 async def test_shorter_history(path: Path) -> None:
     """A history that shall be shorter than before is cut when the daemon opens it."""
     async with open_at(path, history=100) as store:
@@ -148,6 +158,8 @@ async def test_nothing_is_opened_later(path: Path) -> None:
             assert len(await store.load()) == 2200
             assert await store.revoke_token("abc")
             assert await store.history("1999")
+    # The log could not be removed, but all of it is in the database.
+    assert (path.parent / "moved" / "x.db-wal").stat().st_size == 0
     async with open_at(path.parent / "moved" / "x.db") as store:
         assert len(await store.load()) == 2200
 
@@ -501,6 +513,24 @@ async def test_same_token_twice(path: Path) -> None:
         with pytest.raises(StoreError, match="cannot be kept"):
             await store.add_token(replace(TOKEN, name="mallory"))
         assert await store.tokens() == [TOKEN]
+
+
+async def test_nothing_goes_through_a_whole_table(path: Path) -> None:
+    """What is asked of a few users takes as long with a million users as with ten."""
+    queries: list[str] = []
+    async with open_at(path) as store:
+        for connection in store._writer, store._reader:
+            behind(connection).set_trace_callback(queries.append)
+        await store.write([MOSHEZ, PLAN, Dropped("zoë"), Dropped("shawn", "plan")])
+        await store.history("moshez")
+        await store.find_token("abc")
+        await store.revoke_token("abc")
+        queries = [query for query in queries if not query.startswith(("BEGIN", "COMMIT"))]
+        assert len(queries) == 7
+        for query in queries:
+            plan = behind(store._reader).execute(f"EXPLAIN QUERY PLAN {query}")
+            for *_, step in plan.fetchall():
+                assert not re.match("SCAN (told|history|token)", step), query
 
 
 # When the disk or somebody else will not have it

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.usermap.maps import clear, tell
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Change, ChangeFeed, Status, UserMap
 from trio_finger.usermap._feed import FEED_SIZE
@@ -132,12 +133,12 @@ async def test_subscriber_that_closed_its_end() -> None:
 
 
 async def test_the_map_publishes_what_its_writers_were_told() -> None:
-    """A set is heard with what `tell` returned, a clear and a removal without a status."""
+    """A set is heard with what `set` returned, a clear and a removal without a status."""
     users = UserMap(MemoryStore(), clock=lambda: SINCE)
     with users.subscribe() as changes:
-        status = await users.tell("moshez", "Here")
+        status = await tell(users, "moshez", "Here")
         assert await changes.receive() == Change("moshez", status)
-        await users.clear("MOSHEZ")
+        await clear(users, "MOSHEZ")
         assert await changes.receive() == Change("moshez", None)
         listed = Status("Moshez", "Listed", SINCE)
         await users.replace_file({"moshez": listed})
@@ -151,7 +152,7 @@ async def test_slow_subscriber_does_not_hold_up_writers() -> None:
     users = UserMap(MemoryStore())
     with users.subscribe(1) as slow, trio.fail_after(5):
         for number in range(5):
-            await users.tell("moshez", f"status {number}")
+            await tell(users, "moshez", f"status {number}")
         assert [each.status.text async for each in slow if each.status] == ["status 0"]
     status = users.get("moshez")
     assert status is not None

@@ -6,40 +6,19 @@ from functools import partial
 import click
 
 from trio_finger.cli._messages import fail
-from trio_finger.config import Duration, parse_duration
-from trio_finger.protocol.target import Target, TargetError, parse_target, verbose
+from trio_finger.cli._types import DURATION, Parsed
+from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.target import Target, parse_target, verbose
 from trio_finger.protocol.terminal import printable
 
-
-class _Duration(click.ParamType[Duration]):
-    name = "DURATION"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Duration:
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Target(click.ParamType[Target]):
-    name = "TARGET"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Target:
-        try:
-            return parse_target(str(value))
-        except TargetError as error:
-            self.fail(str(error), param, ctx)
+_TARGET = Parsed("TARGET", parse_target)
 
 
 @click.command()
 @click.option("-l", "long", is_flag=True, help="Ask for the long answer (/W).")
 @click.option(
     "--timeout",
-    type=_Duration(),
+    type=DURATION,
     default="10s",
     show_default=True,
     help="How long a server may take.",
@@ -50,7 +29,7 @@ class _Target(click.ParamType[Target]):
     is_flag=True,
     help="Speak TLS, and only to a server whose certificate is good for HOST.",
 )
-@click.argument("targets", nargs=-1, type=_Target(), metavar="[USER][@HOST[:PORT]]...")
+@click.argument("targets", nargs=-1, type=_TARGET, metavar="[USER][@HOST[:PORT]]...")
 def query(long: bool, timeout: Duration, use_tls: bool, targets: tuple[Target, ...]) -> None:
     """Ask what users are up to, or, without a user, who there is.
 

@@ -12,7 +12,8 @@ import click
 from trio_finger.cli._configuration import find_config, no_config
 from trio_finger.cli._messages import fail
 from trio_finger.cli._types import DURATION, NAME
-from trio_finger.config import ConfigError, Duration, load_config
+from trio_finger.config import ConfigError, load_config
+from trio_finger.protocol.duration import Duration
 
 if TYPE_CHECKING:
     from trio_finger.store import Store, Token

@@ -9,7 +9,7 @@ from trio_finger.protocol.duration import parse_duration
 from trio_finger.protocol.text import parse_name
 
 
-class _Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType[Any]):
     """A text that *parse* understands; the `ValueError` that it raises says what would be one."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -25,5 +25,5 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-DURATION = _Parsed("DURATION", parse_duration)
-NAME = _Parsed("NAME", parse_name)
+DURATION = Parsed("DURATION", parse_duration)
+NAME = Parsed("NAME", parse_name)

@@ -15,13 +15,11 @@ from trio_finger.config._sections import (
 )
 from trio_finger.config._tls import TlsError, server_context
 from trio_finger.config._types import Network
-from trio_finger.protocol.duration import Duration, parse_duration
 
 __all__ = [
     "Config",
     "ConfigError",
     "Daemon",
-    "Duration",
     "Fault",
     "Finger",
     "Irc",
@@ -34,6 +32,5 @@ __all__ = [
     "Users",
     "Web",
     "load_config",
-    "parse_duration",
     "server_context",
 ]

@@ -46,7 +46,8 @@ def read_value(value: object, kind: Any, base: Path) -> Any:
     if kind is StoreUrl:
         return _read_store_url(value, base)
     if kind == tuple[Listen, ...]:
-        return tuple(_place(address, base) for address in _read_list(value, parse_listen))
+        places = _read_list(value, parse_listen, "127.0.0.1:7079")
+        return tuple(_place(address, base) for address in places)
     return _READERS[kind](value)
 
 
@@ -96,9 +97,9 @@ def _read_address(value: object) -> Address:
 _T = TypeVar("_T")
 
 
-def _read_list(value: object, parse: Callable[[str], _T]) -> tuple[_T, ...]:
+def _read_list(value: object, parse: Callable[[str], _T], example: str) -> tuple[_T, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _expected('a list of texts, such as ["127.0.0.1:7079"]', value)
+        raise _expected(f'a list of texts, such as ["{example}"]', value)
     return tuple(parse(item) for item in value)
 
 
@@ -117,7 +118,7 @@ def _read_store_url(value: object, base: Path) -> StoreUrl:
 
 
 def _read_networks(value: object) -> tuple[Network, ...]:
-    return _read_list(value, _parse_network)
+    return _read_list(value, _parse_network, "192.0.2.0/24")
 
 
 def _parse_network(text: str) -> Network:

@@ -29,7 +29,9 @@ def read_certificate(config: Tls) -> Certificate:
       ListenError: they cannot be used.
     """
     try:
-        context = server_context(config.certificate, config.key)
-        return Certificate(config.certificate.read_bytes(), config.key.read_bytes(), context)
+        # What is read first can at worst be older than what is served, never newer: a change
+        # in between is found the next time.
+        certificate, key = config.certificate.read_bytes(), config.key.read_bytes()
+        return Certificate(certificate, key, server_context(config.certificate, config.key))
     except (TlsError, OSError) as error:
         raise ListenError(f"cannot use TLS: {error}") from error

@@ -179,12 +179,14 @@ def _setups(config: Config, bound: Mapping[str, list[Listen]]) -> dict[str, _Set
         irc_nick=config.irc.nick if config.irc else None,
     )
     settings = {"finger": config.finger, "setter": config.setter, "web": config.web and site}
+    places = {door: _places(config, door) for door in settings}
+    secured = any(tls_listen for _, tls_listen in places.values())
+    certificate = read_certificate(config.tls) if secured and config.tls else None
     setups = {}
     for door, known in settings.items():
-        listen, tls_listen = _places(config, door)
-        certificate = read_certificate(config.tls) if tls_listen and config.tls else None
+        listen, tls_listen = places[door]
         if known is not None:
-            setups[door] = _Setup(known, listen, tls_listen, certificate)
+            setups[door] = _Setup(known, listen, tls_listen, certificate if tls_listen else None)
     return setups
 
 

@@ -48,9 +48,9 @@ class Operation:
     async def run(self, hangups: trio.MemoryReceiveChannel[None]) -> None:
         """Start everything, and go by a new configuration upon each of *hangups*.
 
-          Raises:
-            ListenError: an address cannot be listened on at start.
-        PrivilegeError: root started us, and its privileges cannot be given up.
+        Raises:
+          ListenError: an address cannot be listened on at start.
+          PrivilegeError: root started us, and its privileges cannot be given up.
         """
         self._limit_users()
         # The order is that of what takes root's privileges, if there are any, and what

@@ -5,17 +5,37 @@ import os
 import pwd
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from trio_finger.log import get_log
 
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of prctl(2)
 
+# What our libraries import only when they need it for the first time. By then we may not
+# reach it any more: Python and all that is installed may be root's alone, under /root.
+_IMPORTED_LATE = (
+    "_strptime",  # xmlrpc.client, for times
+    "anyio._backends._trio",  # watchfiles
+    "encodings.idna",  # our addresses, for names of hosts
+    "encodings.punycode",  # the same, for letters that ASCII lacks
+    "encodings.unicode_escape",  # Jinja, for every template
+    "idna.uts46data",  # Trio, for names of hosts in such letters
+)
+
 log = get_log("daemon")
 
 
 class PrivilegeError(Exception):
     """Root's privileges cannot be given up; ``str()`` of it says what to do."""
+
+
+def forbid_new_privileges() -> None:
+    """Have no program that we run get more privileges than we have, as one that is setuid may.
+
+    The kernel notes it of this thread, and of those that are started from now on.
+    """
+    ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
 
 
 def drop_privileges(user: str, files: Iterable[Path] = ()) -> None:
@@ -42,6 +62,9 @@ def drop_privileges(user: str, files: Iterable[Path] = ()) -> None:
         raise PrivilegeError(f"daemon.user: {user!r} is root, who does not serve; name another")
     uid, gid = account.pw_uid, account.pw_gid
     groups = os.getgrouplist(user, gid)
+    for module in _IMPORTED_LATE:
+        with suppress(ImportError):  # what another version lacks, it does not need
+            import_module(module)
     try:
         for file in files:
             with suppress(FileNotFoundError):
@@ -53,8 +76,6 @@ def drop_privileges(user: str, files: Iterable[Path] = ()) -> None:
         os.setresuid(uid, uid, uid)
     except OSError as error:
         raise PrivilegeError(f"cannot become {user}: {error.strerror}") from error
-    # Nor shall a program that somebody made setuid give any back.
-    ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _make_sure(user, uid, gid, groups)
     log.info("privileges dropped", user=user, uid=uid)
 
@@ -78,7 +99,8 @@ def _make_sure(user: str, uid: int, gid: int, groups: list[int]) -> None:
 def _capabilities() -> Iterable[int]:
     """Yield the sets of capabilities that are in force, or could be, of every thread."""
     for status in Path("/proc/self/task").glob("*/status"):
-        for line in status.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in ("CapPrm", "CapEff", "CapAmb"):
-                yield int(value, 16)
+        with suppress(FileNotFoundError, ProcessLookupError):  # that thread has just ended
+            for line in status.read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in ("CapPrm", "CapEff", "CapAmb"):
+                    yield int(value, 16)

@@ -12,6 +12,7 @@ from trio_finger.daemon._doors import open_doors
 from trio_finger.daemon._helpers import Helpers
 from trio_finger.daemon._notify import notify
 from trio_finger.daemon._operation import Operation
+from trio_finger.daemon._privileges import forbid_new_privileges
 from trio_finger.daemon._signals import receive_signals
 from trio_finger.log import configure_log, get_log
 from trio_finger.store import open_store
@@ -37,11 +38,13 @@ async def run_daemon(load: Callable[[], Config]) -> None:
     Raises:
       ConfigError: the configuration is wrong at start.
       ListenError: an address cannot be listened on at start.
+      PrivilegeError: root started us, and its privileges cannot be given up.
       StoreError: the store cannot be opened.
     """
     config = load()
     configure_log(config.log.level, config.log.format)
     _raise_descriptor_limit()
+    forbid_new_privileges()  # while there is one thread
     async with trio.open_nursery() as nursery:
         signals = await nursery.start(receive_signals)
         log.info("starting", version=__version__, pid=os.getpid())

@@ -47,13 +47,13 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BRACKET = rb"(?:\xef\xbb\xbf)?[ \t]*+\["
 _TABLE = re.compile(_BRACKET)
 _NEXT_TABLE = re.compile(rb"\n(?=%b)" % _BRACKET)
-_NEXT_LINE = re.compile(rb"\n(?:[ \t\r]*+\n){0,1000}+")  # many blank lines are one
+_NEXT_LINE = re.compile(rb"\n(?:[ \t\r]*+\n){0,200}+")  # many blank lines are one
 _KEY = rb"""(?:[\w-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')"""
 _KEYS = re.compile(rb"[ \t]*+(\[{0,2})[ \t]*(%b(?:[ \t]*\.[ \t]*%b)*)" % (_KEY, _KEY))
 _WHOLE_KEY = re.compile(
     rb"[ \t]*+(?:\[[ \t]*(%b)[ \t]*\][ \t]*(?:#.*)?\r?$|(%b)[ \t]*=[ \t]*\{)" % (_KEY, _KEY), re.M
 )
-_STATEMENT = re.compile(rb"[ \t]*+%b(?:[ \t]*\.[ \t]*%b)*+[ \t]*=" % (_KEY, _KEY))
+_UNQUOTED = re.compile(rb"[ \t]*+\[[ \t]*+([^\[\]\"'\n]++)\][ \t\r]*+(?:#|$)", re.M)
 # In tomllib, the cost of a key grows with the square of the dots in it.
 _MANY_DOTS = re.compile(
     rb"(?:^|[{,])[ \t]*+(?:\[{1,2}+[ \t]*+)?(?:%b[ \t]*+\.[ \t]*+){32}" % _KEY, re.M
@@ -67,7 +67,7 @@ _TOKEN = re.compile(
     re.S,
 )
 _ENDS = {"basic_line": b'"', "literal_line": b"'", "basic": b'"""', "literal": b"'''"}
-_LONG = ("basic", "literal")
+_LONG_ENDS = (_ENDS["basic"], _ENDS["literal"])
 
 
 class _NotTomlError(Exception):
@@ -116,7 +116,7 @@ def _parse_piece(
             document = _load(data, begin, end)
         except _NotTomlError as error:
             errors.append(error)
-            at = data.find(error.end, end, limit) if error.cut and error.end else -1
+            at = _find_end(data, error.end, end, limit) if error.cut else -1
             if at < 0:
                 break
             end = _next_piece(data, begin, at)
@@ -127,11 +127,9 @@ def _parse_piece(
     if key := _WHOLE_KEY.match(data, begin, first_end):
         with suppress(ValueError):
             taken.setdefault(fold(_split(key[1] or key[2])[0]), line)
-    # What follows is the rest of a text, and nobody's table, if the text has an end. But
-    # where that is in the value of another key, somebody forgot to end this one.
     fault, end = errors[0], first_end
-    at = data.find(fault.end, end, limit) if len(fault.end) == 3 else -1
-    if at >= 0 and not _STATEMENT.match(data, data.rfind(b"\n", begin, at) + 1, at):
+    if fault.end in _LONG_ENDS and (at := _find_end(data, fault.end, end, limit)) >= 0:
+        # What follows until there is the rest of a text, and nobody's table.
         fault, end = errors[-1], _next_piece(data, begin, at)
     yield LineFault(line + fault.line, str(fault))
     return end
@@ -141,6 +139,14 @@ def _next_piece(data: bytes, begin: int, after: int) -> int:
     """Return where, after *after*, the piece that begins at *begin* may end."""
     found = (_NEXT_TABLE if _TABLE.match(data, begin) else _NEXT_LINE).search(data, after)
     return found.end() if found else len(data)
+
+
+def _find_end(data: bytes, mark: bytes, begin: int, limit: int) -> int:
+    """Return where *mark* ends what was left open; -1 if it does not, or there is none."""
+    at = data.find(mark, begin, limit) if mark else -1
+    if at >= 0 and data[max(begin, at - 100) : at].rstrip(b" \t").endswith(b"="):
+        return -1  # the text of another key begins there: it was forgotten to end this one
+    return at
 
 
 def _load(data: bytes, begin: int, end: int) -> dict[str, Any]:
@@ -162,6 +168,8 @@ def _load(data: bytes, begin: int, end: int) -> dict[str, Any]:
         said, _, place = str(error).rpartition(" (at ")
         found = re.match(r"line (\d+)", place)
         words, line, cut = f"not TOML: {_show(said)}", int(found[1]) - 1 if found else 0, not found
+        if found and line == 0 and (name := _UNQUOTED.match(piece)):
+            words = f'not TOML: this name needs quotes: ["{_show(name[1].decode().strip())}"]'
     except (ValueError, RecursionError):
         words, line, cut = "not TOML: a number too long, or brackets too deep", 0, False
     outline = _Outline()
@@ -204,7 +212,7 @@ def _outline(piece: bytes) -> _Outline:
         fresh = mark == b"\n" and not depth
         if kind is not None:
             unended = unended or (line, _ENDS[kind].decode())
-            if kind in _LONG:
+            if _ENDS[kind] in _LONG_ENDS:
                 return _Outline(statements, unended, _ENDS[kind])
         elif mark in b"[{":
             opened = opened if depth else line

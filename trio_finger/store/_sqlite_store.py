@@ -18,7 +18,11 @@ from trio_finger.store._sqlite_thread import Connection
 _ROWS = 64
 
 _TELL = "INSERT OR REPLACE INTO told (key, field, name, text, since, until, over) {rows}"
-_DROP = "DELETE FROM told WHERE (key, field) IN ({rows})"
+# With the rows at the place of the SELECT, SQLite would go through the whole table.
+_DROP = """
+WITH over (key, field) AS ({rows})
+DELETE FROM told WHERE (key, field) IN (SELECT key, field FROM over)
+"""
 _REMEMBER = "INSERT INTO history (key, name, text, since, until) {rows}"
 _PRUNE = """
 WITH user (key) AS ({rows})

@@ -8,11 +8,12 @@ import trio
 from quart import Request
 
 from trio_finger.log import get_log
+from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
-from trio_finger.usermap import Caller, UserMap
+from trio_finger.usermap import Caller, DeniedError, Status, UserMap
 
 # Each failure from one place makes the next answer to it come later, up to the longest
-# delay, and is forgotten after a while. All in seconds.
+# delay, until something is set from there, or for a while nothing fails. All in seconds.
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 4
 _FORGET_AFTER = 300
@@ -44,7 +45,7 @@ class Doorkeeper:
     """
 
     def __init__(self, users: UserMap, name: str) -> None:
-        self._users = users
+        self.users = users
         self._names = {name.casefold(), "localhost"}
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -58,10 +59,10 @@ class Doorkeeper:
         if self._is_foreign(request):
             raise await self.refuse(request, 403, "another site may not set anything here")
         given = request.authorization
-        if given is None:
+        if given is None or given.type not in ("bearer", "basic"):
             raise await self.refuse(request, 401, "setting a status takes a token")
         token = given.token if given.type == "bearer" else given.password
-        caller = await self._users.identify(token or "")
+        caller = await self.users.identify(token or "")
         if caller is None or (given.type == "basic" and not _same(given.username, caller.name)):
             raise await self.refuse(request, 401, "this token is not, or no longer, valid")
         return caller
@@ -73,6 +74,10 @@ class Doorkeeper:
         log.warning("denied", peer=place, path=request.path, reason=words, failures=count)
         await trio.sleep(min(_FIRST_DELAY * 2 ** min(count - 1, 10), _LONGEST_DELAY))
         return AccessError(code, words)
+
+    def forgive(self, request: Request) -> None:
+        """Forget the failures from where *request*, with which all is well, comes from."""
+        self._failures.pop(_place(request.remote_addr), None)
 
     def _count(self, place: str) -> int:
         """Count a failure from *place*, and return how many there were lately."""
@@ -98,12 +103,14 @@ class Doorkeeper:
         origin = request.headers.get("Origin")
         if origin is None:
             return False
+        asked = request.host.casefold()
         try:
-            place = urlsplit(origin)
-            ours = place.hostname in self._names or _is_ip_address(place.hostname)
+            host = urlsplit(f"//{asked}").hostname
         except ValueError:
             return True
-        return not ours or place.netloc.casefold() != request.host.casefold()
+        # Where we see no TLS there may be some, up to a proxy; where we do, there is.
+        ours = {f"https://{asked}", f"{request.scheme}://{asked}"}
+        return origin.casefold() not in ours or not (host in self._names or _is_ip_address(host))
 
 
 class Visitor:
@@ -113,6 +120,7 @@ class Visitor:
         self._doorkeeper = doorkeeper
         self._request = request
         self._found: Caller | AccessError | None = None
+        self._denied = False
 
     async def identify(self) -> Caller:
         """Return who they are.
@@ -130,11 +138,27 @@ class Visitor:
             raise self._found
         return self._found
 
-    async def refuse(self, words: str) -> AccessError:
-        """Return the error to raise where they may not have done what they ask for."""
-        if not isinstance(self._found, AccessError):
-            self._found = await self._doorkeeper.refuse(self._request, 403, words)
-        return self._found
+    async def set(self, asked: SetRequest) -> Status | None:
+        """Do what they ask for, and return what holds now, as they may know it.
+
+        However often they ask for what they may not do, it is one failure.
+
+        Raises:
+          AccessError: they may not have it done.
+          RefusedError: it makes no sense.
+          StoreError: it could not be kept, or the store cannot tell who they are.
+        """
+        caller = await self.identify()
+        try:
+            status = await self._doorkeeper.users.set(asked, by=caller)
+        except DeniedError as error:
+            if self._denied:
+                raise AccessError(403, str(error)) from None
+            self._denied = True
+            raise await self._doorkeeper.refuse(self._request, 403, str(error)) from None
+        if not self._denied:
+            self._doorkeeper.forgive(self._request)
+        return status
 
 
 def _same(one: str | None, other: str | None) -> bool:
@@ -155,6 +179,8 @@ def _place(host: str | None) -> str:
         address = ip_address(host or "")
     except ValueError:
         return host or "?"
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, 64), strict=False))
-    return str(address)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:  # IPv4, by way of a socket of IPv6
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from trio_finger.protocol.text import clean, format_age
 from trio_finger.services.web._access import Doorkeeper, Visitor
-from trio_finger.services.web._setting import CHALLENGE, add_setting
+from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web.xmlrpc import answer_call
 from trio_finger.usermap import Status, UserMap
 
@@ -86,7 +86,7 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
         return f"/~{quote(name, safe='')}"
 
     @app.context_processor
-    def about_the_site() -> dict[str, object]:
+    async def about_the_site() -> dict[str, object]:  # not async, it would have a thread
         return {"site": site}
 
     @app.get("/")
@@ -121,7 +121,7 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     @app.post("/RPC2")
     async def xmlrpc() -> Response:
         visitor = Visitor(doorkeeper, request)
-        answer, code = await answer_call(await request.data, users, visitor)
+        answer, code = await answer_call(await read_body(request), users, visitor)
         response = Response(answer, code, content_type="text/xml; charset=utf-8")
         if code == 401:
             response.headers["WWW-Authenticate"] = CHALLENGE

@@ -1,6 +1,6 @@
 """Setting a status over HTTP: PUT and DELETE, for whoever bears a token."""
 
-from quart import Response, request
+from quart import Request, Response, request
 from quart_trio import QuartTrio
 
 from trio_finger.log import get_log
@@ -14,7 +14,7 @@ from trio_finger.protocol.setter import (
 from trio_finger.protocol.text import TextError, decode
 from trio_finger.services.web._access import AccessError, Doorkeeper, Visitor
 from trio_finger.store import StoreError
-from trio_finger.usermap import DeniedError, RefusedError, UserMap, describe_ending
+from trio_finger.usermap import RefusedError, UserMap, describe_ending
 
 # Programs ask for either kind of credentials in their own way; browsers know the second.
 CHALLENGE = 'Bearer realm="trio-finger", Basic realm="trio-finger"'
@@ -34,14 +34,21 @@ def add_setting(app: QuartTrio, users: UserMap, doorkeeper: Doorkeeper) -> None:
         return await _answer(name, users, doorkeeper)
 
 
+async def read_body(request: Request) -> bytes:
+    """Return the body of *request*, whatever kind of content it is said to be.
+
+    `Request.data` is empty where that is a form, for then it has been parsed as one; and
+    that is what curl, left to itself, says of any body.
+    """
+    return await request.get_data(cache=True, as_text=False, parse_form_data=False)
+
+
 async def _answer(name: str, users: UserMap, doorkeeper: Doorkeeper) -> Response:
     try:
         visitor = Visitor(doorkeeper, request)
-        caller = await visitor.identify()
-        try:
-            status = await users.set(await _read_request(name), by=caller)
-        except DeniedError as error:
-            raise await visitor.refuse(str(error)) from None
+        await visitor.identify()  # before anything is made of what a stranger sent
+        asked = await _read_request(name)
+        status = await visitor.set(asked)
     except AccessError as error:
         return _reply(error.code, format_error(str(error)))
     except (SetterError, RefusedError) as error:
@@ -50,8 +57,8 @@ async def _answer(name: str, users: UserMap, doorkeeper: Doorkeeper) -> Response
         log.error("not kept", reason=str(error))  # noqa: TRY400
         return _reply(503, format_error(str(error)))
     if not users.is_hidden(name):
-        log.info("cleared" if request.method == "DELETE" else "set", user=name)
-    until = status.until if status is not None and request.method == "PUT" else None
+        log.info("cleared" if asked.status == "" else "set", user=name)
+    until = status.until if status is not None and asked.status else None
     return _reply(200, format_ok(describe_ending(until) if until else ""))
 
 
@@ -63,14 +70,16 @@ async def _read_request(name: str) -> SetRequest:
     """
     if request.method == "DELETE":
         return SetRequest(name, "")
-    body = await request.data
+    body = await read_body(request)
     if request.mimetype == "application/json":
         return parse_json(body, name)
     try:
         text = decode(body).strip()
     except TextError as error:
         raise SetterError(str(error)) from None
-    if "\n" in text:
+    if not text:
+        raise SetterError("the status is empty; DELETE clears it")
+    if len(text.splitlines()) > 1:
         raise SetterError("a status is one line")
     return SetRequest(name, text)
 

@@ -59,7 +59,7 @@ async def _multicall(request: Request, calls: list[Any]) -> list[Any]:
         else:
             # In an array, so that it cannot be taken for the struct of a fault.
             outcomes.append([result])
-            room -= len(result) if isinstance(result, list) else 1
+            room -= _count(result)
     return outcomes
 
 
@@ -77,6 +77,16 @@ def _parse_part(call: Any, room: int) -> Call:
         case {"methodName": str(method), "params": list(params)}:
             return Call(method, tuple(params))
     raise Fault(Code.INVALID_PARAMETERS, "wanted: a struct of methodName and params")
+
+
+def _count(result: Any) -> int:
+    """Return how many values *result* has in it."""
+    match result:
+        case list():
+            return sum(map(_count, result))
+        case dict():
+            return len(result)
+    return 1
 
 
 SYSTEM_METHODS: Mapping[str, Method] = MappingProxyType(

@@ -13,7 +13,7 @@ from trio_finger.protocol.xmlrpc import Fault
 from trio_finger.services.web._access import AccessError
 from trio_finger.services.web.xmlrpc._method import Method, Request
 from trio_finger.store import Past, StoreError
-from trio_finger.usermap import DeniedError, RefusedError, Status
+from trio_finger.usermap import RefusedError, Status
 
 _NO_SUCH_USER = "No such user"
 
@@ -56,16 +56,13 @@ async def _get_history(request: Request, name: str) -> list[dict[str, Any]]:
 
 async def _set_user(request: Request, name: str, status: str) -> str:
     try:
-        caller = await request.visitor.identify()
-        try:
-            await request.users.set(SetRequest(name, status.strip()), by=caller)
-        except DeniedError as error:
-            raise await request.visitor.refuse(str(error)) from None
+        await request.visitor.set(SetRequest(name, status.strip()))
     except AccessError as error:
         raise Fault(error.code, str(error)) from None
     except RefusedError as error:
         raise Fault(400, str(error)) from None
     except StoreError as error:
+        log.error("not kept", reason=str(error))  # noqa: TRY400
         raise Fault(503, str(error)) from None
     if not request.users.is_hidden(name):
         log.info("set" if status.strip() else "cleared", user=name)
