@@ -117,10 +117,17 @@ def test_taken_path(path: Path) -> None:
 def test_free_ports(path: Path) -> None:
     """Port 0 is another port each time, so it can be named as often as one likes."""
     text = "".join(
-        f'[{door}]\nlisten = ["127.0.0.1:0", "127.0.0.1:0"]\ntls_listen = ["127.0.0.1:0"]\n'
+        f'[{door}]\nlisten = ["127.0.0.1:0", "127.0.0.1:0"]\ntls_listen = ["127.0.0.2:0"]\n'
         for door in ("finger", "setter", "web")
     )
     load(path, text + TLS)
+
+
+def test_one_free_port_for_both(path: Path) -> None:
+    """One and the same port cannot be plain and TLS, free or not."""
+    text = '[web]\nlisten = ["127.0.0.1:0"]\ntls_listen = ["127.0.0.1:0"]\n'
+    [fault] = faults(path, text + TLS)
+    assert fault.startswith(":3: web.tls_listen: 127.0.0.1:0 is in listen, too;")
 
 
 # Certificates

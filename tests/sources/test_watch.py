@@ -22,10 +22,11 @@ from trio.testing import MockClock
 
 from trio_finger.config import Users
 from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.setter import SetRequest
 from trio_finger.sources import watch_users
 from trio_finger.sources._users_file import MAX_FILE
-from trio_finger.store import MemoryStore, StoreError
-from trio_finger.usermap import Change, UserMap
+from trio_finger.store import Dropped, MemoryStore, StoreError, Told
+from trio_finger.usermap import ANYBODY, Change, UserMap
 
 NOT_TAKEN = "users file not taken over, what it said still holds"
 GOOD = "moshez: Happy and well\nshawn: Alive\n"
@@ -478,15 +479,15 @@ async def test_a_store_that_fails_is_tried_again(
     class FailingStore(MemoryStore):
         failing = False
 
-        async def drop(self, names: list[str]) -> None:
+        async def write(self, writes: Sequence[Told | Dropped]) -> None:
             if self.failing:
                 raise StoreError("the disk is full")
-            await super().drop(names)
+            await super().write(writes)
 
     store = FailingStore()
     users = UserMap(store)
     async with watching(path, refresh=Duration(1), users=users, noticed=False) as watched:
-        await users.tell("moshez", "Set")
+        await users.set(SetRequest("moshez", "Set"), by=ANYBODY)
         store.failing = True
         watched.write("moshez: Edited\n")
         assert (await log.hear(NOT_TAKEN))["reason"] == "the disk is full"
@@ -499,7 +500,7 @@ async def test_a_store_that_fails_is_tried_again(
 async def test_set_status_and_its_line(path: Path, log: Log, quick_clock: MockClock) -> None:
     """What a person set holds through edits of other lines, and ends with one of theirs."""
     async with watching(path) as watched:
-        await watched.users.tell("moshez", "Set")
+        await watched.users.set(SetRequest("moshez", "Set"), by=ANYBODY)
         watched.write("moshez: Happy and well\nshawn: Edited\n")
         await watched.becomes("Edited", "shawn")
         assert watched.texts() == {"moshez": "Set", "shawn": "Edited"}

@@ -118,6 +118,25 @@ async def test_kept_statuses_hold_before_the_file_is_read() -> None:
     assert texts(users) == {"moshez": "set"}
 
 
+async def test_nobody_is_shown_who_may_be_hidden() -> None:
+    """With a file that can hide users, whom it named is shown once it has been read."""
+    store = MemoryStore()
+    before = await restart(store, listed(moshez="A"))
+    await tell(before, "moshez", "set")
+    await tell(before, "itamar", "passing")
+    users = UserMap(store, may_hide=True)
+    await users.load()
+    assert texts(users) == {"itamar": "passing"}
+    assert len(users) == 1
+    assert users.get("moshez") is None
+    with users.subscribe() as changes:
+        await users.replace_file(listed(moshez="A"))
+        assert [(change.name, change.status) for change in taken(changes)] == [
+            ("moshez", users.get("moshez"))
+        ]
+    assert texts(users) == {"moshez": "set", "itamar": "passing"}
+
+
 async def test_same_file_changes_nothing() -> None:
     """Rule 3: reading an unchanged file again, however new it is, changes nothing at all."""
     users = await restart(MemoryStore(), listed(moshez="A", shawn="Alive"))

@@ -30,6 +30,10 @@ def find_contradictions(
             )
         if section.tls_listen and "tls" not in document:
             yield (door, "tls_listen"), "needs a section [tls] with a certificate and its key"
+        for address in set(section.listen) & set(section.tls_listen):
+            # Port 0, too, is a free port, but one: it cannot be plain and TLS at once.
+            if isinstance(address, Address) and address.port == 0:
+                yield (door, "tls_listen"), f"{address} is in listen, too; name a port for one"
         for key in ("listen", "tls_listen"):
             for address in getattr(section, key):
                 if address in taken and not (isinstance(address, Address) and address.port == 0):

@@ -45,6 +45,11 @@ class Users:
     refresh: Duration = Duration(30)
     create: bool = True
 
+    @property
+    def is_toml(self) -> bool:
+        """Whether the file is TOML, and not lines."""
+        return self.file.suffix.lower() == ".toml"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:

@@ -49,7 +49,7 @@ async def run_daemon(load: Callable[[], Config]) -> None:
         signals = await nursery.start(receive_signals)
         log.info("starting", version=__version__, pid=os.getpid())
         async with open_store(config.store.url, history=config.store.history) as store:
-            users = UserMap(store)
+            users = UserMap(store, may_hide=config.users is not None and config.users.is_toml)
             await users.load()
             with signals.patience:
                 async with trio.open_nursery() as servers:

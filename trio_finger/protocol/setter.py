@@ -83,7 +83,8 @@ def parse_request(data: bytes) -> SetRequest:
 def parse_json(data: bytes, name: str | None = None) -> SetRequest:
     """Parse a JSON object that holds some of ``name``, ``status``, ``plan``, ``for``, ``until``.
 
-    Each is a text; ``null`` for the status or the plan clears it, as an empty text does.
+    Each is a text; ``null`` for the status or the plan clears it, as an empty text does, and
+    for anything else says nothing.
 
     Args:
       data: the whole of it, and nothing else.
@@ -104,6 +105,7 @@ def parse_json(data: bytes, name: str | None = None) -> SetRequest:
     for key in ("status", "plan"):
         if key in found and found[key] is None:
             found[key] = ""
+    found = {key: value for key, value in found.items() if value is not None}
     for key, value in found.items():
         if not isinstance(value, str):
             raise SetterError(f"{key!r} is no text")

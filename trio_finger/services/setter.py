@@ -91,8 +91,8 @@ async def handle_setter(stream: Stream, config: Setter, users: UserMap) -> None:
     """Read one request from *stream*, grant or refuse it, and say so; the caller closes."""
     peer = peer_name(stream)
     try:
-        caller = await _identify(stream, config)
         with trio.fail_after(_RECEIVE_SECONDS):
+            caller = await _identify(stream, config)
             request = parse_request(await _receive_request(stream))
         reply = await _set(request, users, caller, peer)
     except DeniedError as error:
@@ -127,8 +127,9 @@ async def _identify(stream: Stream, config: Setter) -> Caller:
     if uid in (0, os.geteuid()):
         return OPERATOR
     try:
-        # It may ask a server far away.
-        return Caller((await trio.to_thread.run_sync(pwd.getpwuid, uid)).pw_name)
+        # It may ask a server far away, which is nothing that anybody should wait for.
+        account = await trio.to_thread.run_sync(pwd.getpwuid, uid, abandon_on_cancel=True)
+        return Caller(account.pw_name)
     except KeyError:
         raise DeniedError("you have no name on this machine") from None
 

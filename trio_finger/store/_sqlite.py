@@ -95,7 +95,9 @@ def _sole(path: Path, lock: Path) -> Iterator[None]:
     It is a file of its own because closing the database's would take SQLite's locks away,
     and it stays, because whoever holds one that was removed holds nothing.
     """
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Not through a link: whoever may write in the folder could point it anywhere, and we
+    # may be root.
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             # The kernel lets go of it when this process ends, in whatever way.

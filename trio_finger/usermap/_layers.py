@@ -26,6 +26,7 @@ class Layers:
       clock: tells the time (UTC).
       file: what the users file says they are up to.
       profiles: what it says of them besides, of those of whom it says something.
+      may_hide: that file is still to be read, and may hide anybody whom it names.
     """
 
     def __init__(
@@ -34,10 +35,13 @@ class Layers:
         clock: Callable[[], datetime],
         file: Mapping[str, Status],
         profiles: Mapping[str, Profile],
+        *,
+        may_hide: bool = False,
     ) -> None:
         self.told = told
         self.file = file
         self.profiles = profiles
+        self._may_hide = may_hide
         self._clock = clock
         self._statuses = told["status"]
         self._plans = told["plan"]
@@ -71,7 +75,9 @@ class Layers:
         return None if self.is_hidden(key) else self._over_file(key, self._statuses.get(key))
 
     def is_hidden(self, key: str) -> bool:
-        """Whether *key* exists for themselves and the operator alone."""
+        """Whether *key* exists for themselves and the operator alone, as far as is known."""
+        if self._may_hide:  # whom it named when they set something
+            return any(key in layer and layer[key].over is not None for layer in self.told.values())
         profile = self.profiles.get(key)
         return profile is not None and profile.hidden
 
@@ -98,7 +104,7 @@ class Layers:
         """Return how many users are there for everybody."""
         besides = self._statuses.keys() | self._plans.keys()
         hidden = sum(profile.hidden for profile in self.profiles.values())
-        others = sum(key not in self.file and self.status(key) is not None for key in besides)
+        others = sum(key not in self.file and self.visible(key) is not None for key in besides)
         return len(self.file) + others - hidden
 
     def outdated(self) -> dict[str, list[Dropped]]:

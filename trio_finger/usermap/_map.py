@@ -50,18 +50,25 @@ class UserMap:
     Args:
       store: keeps what people set.
       create: whether a status may be set for a name that the users file lacks.
+      may_hide: whether the users file can hide users. Until it has been read then, nobody
+        is shown who may turn out to be hidden.
       clock: tells the time (UTC).
     """
 
     def __init__(
-        self, store: Store, *, create: bool = True, clock: Callable[[], datetime] = _now
+        self,
+        store: Store,
+        *,
+        create: bool = True,
+        may_hide: bool = False,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self.create = create
         self._store = store
         self._clock = clock
         self._lock = trio.Lock()
         self._feed = ChangeFeed()
-        self._layers = Layers({"status": {}, "plan": {}}, clock, {}, {})
+        self._layers = Layers({"status": {}, "plan": {}}, clock, {}, {}, may_hide=may_hide)
         self._asks: list[Ask] = []  # no more than there are connections
         self._ends = Ends()
 
@@ -134,7 +141,7 @@ class UserMap:
 
         Raises:
           RefusedError: it makes no sense, or *by* may not have it done.
-          StoreError: it could not be kept. Nothing has changed.
+          StoreError: it could not be kept, and what held before still does.
         """
         ask = understand(request, by, self._clock())
         self._asks.append(ask)
