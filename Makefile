@@ -3,6 +3,7 @@
 #   make run     the daemon, on config.toml
 #   make test    the tests
 #   make check   format, lint, types, import contracts, tests
+#   make bench   measures ours and its peers, for some minutes
 #
 # uv is used when it is there and is not required. PYTHON=python3.13 picks an
 # interpreter, VENV=.venv-3.13 the place for its packages.
@@ -10,7 +11,7 @@
 VENV ?= .venv
 BIN  := $(VENV)/bin
 
-.PHONY: run test check format lock clean help
+.PHONY: run test check bench format lock clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,6 +29,9 @@ check: $(VENV)/.dev-ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.dev-ready
+	$(BIN)/python -m bench.kept
 
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff format .

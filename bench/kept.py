@@ -6,6 +6,7 @@ and statements. Both in turn, several times; medians, and their ratio.
 
 import statistics
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +15,13 @@ import trio
 
 from tests.running import Running, run_daemon
 from trio_finger.protocol.setter import SetRequest
-from trio_finger.store import Store, Told, open_store
+from trio_finger.store import Told, open_store
+from trio_finger.store._sqlite_schema import connect
+from trio_finger.store._sqlite_store import write_all
 from trio_finger.usermap import ANYBODY, UserMap
 
 SETTERS = 64
+HISTORY = 100  # statuses of each user, as by default
 PAIRS = 5
 STATUSES = 100 * SETTERS  # ours, in each pair
 PLAIN_STATUSES = 2000
@@ -30,10 +34,10 @@ async def main() -> None:
     plain, ours = [], []
     for pair in range(1, PAIRS + 1):
         with TemporaryDirectory() as folder:
-            async with open_store(f"sqlite:{folder}/plain.db") as store:
-                plain.append(await keep_one_by_one(store))
-            async with open_store(f"sqlite:{folder}/ours.db") as store:
+            path = Path(folder) / "trio-finger.db"
+            async with open_store(f"sqlite:{path}", history=HISTORY) as store:
                 ours.append(await keep_from_many(UserMap(store)))
+            plain.append(keep_one_by_one(path))
         print(f"pair {pair} of {PAIRS}: {plain[-1]:8,.0f} {ours[-1]:8,.0f} statuses a second")
     one, many = statistics.median(plain), statistics.median(ours)
     print(f"one transaction a status: {one:8,.0f} a second")
@@ -51,13 +55,15 @@ async def main() -> None:
         print(f"  {name:20} median {statistics.median(times):5.1f} ms, p99 {p99:5.1f} ms")
 
 
-async def keep_one_by_one(store: Store) -> float:
-    """Return how many statuses a second are kept by a transaction each."""
-    began = time.perf_counter()
-    for number in range(PLAIN_STATUSES):
-        name = f"user{number % SETTERS}"
-        await store.write([Told(name, TEXT.format(number), datetime.now(UTC), over=None)])
-    return PLAIN_STATUSES / (time.perf_counter() - began)
+def keep_one_by_one(path: Path) -> float:
+    """Return how many statuses a second are kept by a transaction each, without Trio."""
+    with closing(connect(path, "rw")) as connection:
+        began = time.perf_counter()
+        for number in range(PLAIN_STATUSES):
+            name = f"user{number % SETTERS}"
+            told = Told(name, TEXT.format(number), datetime.now(UTC), over=None)
+            write_all(connection, [told], length=HISTORY)
+        return PLAIN_STATUSES / (time.perf_counter() - began)
 
 
 async def keep_from_many(users: UserMap) -> float:

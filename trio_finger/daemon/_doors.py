@@ -176,6 +176,7 @@ def _setups(config: Config, bound: Mapping[str, list[Listen]]) -> dict[str, _Set
         name=config.daemon.name,
         finger_port=_port(bound.get("finger", ())),
         setter_port=_port(bound.get("setter", ())),
+        control=config.setter is not None and config.setter.control is not None,
         irc_nick=config.irc.nick if config.irc else None,
     )
     settings = {"finger": config.finger, "setter": config.setter, "web": config.web and site}

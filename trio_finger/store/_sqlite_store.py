@@ -62,7 +62,9 @@ class SqliteStore:
             await trio.lowlevel.checkpoint()
             return
         # The caller's list may change while the thread works.
-        await self._writer.run("kept", partial(_write, writes=tuple(writes), length=self._length))
+        await self._writer.run(
+            "kept", partial(write_all, writes=tuple(writes), length=self._length)
+        )
 
     async def history(self, name: str) -> list[Past]:
         query = (
@@ -116,7 +118,9 @@ def _load(connection: sqlite3.Connection) -> list[Told]:
     ]
 
 
-def _write(connection: sqlite3.Connection, writes: Sequence[Told | Dropped], length: int) -> None:
+def write_all(
+    connection: sqlite3.Connection, writes: Sequence[Told | Dropped], length: int
+) -> None:
     """Do *writes* in one transaction; *length* statuses of each user are remembered."""
     # Of several writes for one user and field only the last counts, so they can be sorted
     # by kind. The history, which counts all, stays in order.

@@ -53,12 +53,14 @@ class Site:
       name: the host name to use.
       finger_port: where finger answers, if it does.
       setter_port: where the setter listens, if it does.
+      control: whether ``trio-finger set`` is listened to.
       irc_nick: who to write to on IRC, if the bot is there.
     """
 
     name: str
     finger_port: int | None = None
     setter_port: int | None = None
+    control: bool = False
     irc_nick: str | None = None
 
 
