@@ -377,7 +377,7 @@ async def test_nonsense(door: Door, data: bytes, words: str) -> None:
         (b"\xff", "not UTF-8 text"),
         (b'"Away"', "expected a JSON object"),
         (b'{"status": 1}', "'status' is no text"),
-        (b'{"status": "Away", "for": null}', "'for' is no text"),
+        (b'{"status": "Away", "for": 30}', "'for' is no text"),
         (b"{}", "there is neither a status nor a plan to set"),
         (b'{"name": "moshez"}', "there is neither a status nor a plan to set"),
         (b'{"name": "shawn", "status": "x"}', "the name is another than that of the address"),

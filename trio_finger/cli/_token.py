@@ -3,6 +3,7 @@
 import os
 import pwd
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -127,8 +128,8 @@ def _give(files: list[Path], user: str) -> None:
     except KeyError:
         fail(f"daemon.user: there is no user {user!r} on this machine")
     for file in files:
-        if file.exists():
-            os.chown(file, account.pw_uid, account.pw_gid)
+        with suppress(FileNotFoundError):
+            os.chown(file, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _show(moment: datetime) -> str:

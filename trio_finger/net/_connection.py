@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import struct
+from pathlib import Path
 from typing import TypeAlias
 
 import trio
@@ -17,6 +18,10 @@ Stream: TypeAlias = trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStr
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 _NOBODY = 2**32 - 1  # the kernel's word for no user
+
+# And for one whom our user namespace does not have; elsewhere it is a user like others.
+_OVERFLOW = 65534
+_ALL_USERS = ["0", "0", "4294967295"]
 
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
@@ -39,8 +44,15 @@ def peer_user(stream: trio.abc.Stream) -> int | None:
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError:
         return None
-    _, user, _ = _CREDENTIALS.unpack(credentials)
-    return user if user != _NOBODY else None
+    user: int = _CREDENTIALS.unpack(credentials)[1]
+    if user == _NOBODY or (user == _OVERFLOW and not _has_all_users()):
+        return None
+    return user
+
+
+def _has_all_users() -> bool:
+    """Whether our user namespace is the machine's own, so that every user has a number here."""
+    return Path("/proc/self/uid_map").read_text().split() == _ALL_USERS
 
 
 def peer_host(stream: trio.abc.Stream) -> str | None:

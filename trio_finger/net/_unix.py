@@ -53,11 +53,15 @@ def bind_unix(address: UnixAddress) -> tuple[trio.SocketListener, SocketFile]:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         server.setblocking(False)
-        server.bind(address.path)
+        # Who asks is what the kernel says, so everybody may. Changing the file afterwards
+        # could change another that has been put in its place.
+        umask = os.umask(0o111)
+        try:
+            server.bind(address.path)
+        finally:
+            os.umask(umask)
         file = SocketFile(path, _identity(path.lstat()))
         try:
-            # Until it listens nobody gets in. Who asks is what the kernel says.
-            path.chmod(0o666)
             server.listen(_BACKLOG)
             return trio.SocketListener(trio.socket.from_stdlib_socket(server)), file
         except BaseException:

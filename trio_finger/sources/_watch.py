@@ -136,7 +136,9 @@ class _Follower:
         """
         if file.faults and not file.users:
             return None
-        return await self._users.replace_file(_overlay(file.users, self._given), file.profiles)
+        return await self._users.replace_file(
+            _overlay(file.users, self._given), file.profiles, partial=bool(file.faults)
+        )
 
     def _report(self, file: UsersFile, changed: int | None) -> None:
         for fault in file.faults[:_FAULTS_SHOWN]:

@@ -26,7 +26,8 @@ class Layers:
       clock: tells the time (UTC).
       file: what the users file says they are up to.
       profiles: what it says of them besides, of those of whom it says something.
-      may_hide: that file is still to be read, and may hide anybody whom it names.
+      partial: it may say more than is known here: it is still to be read, or has faults.
+      may_hide: it can hide users.
     """
 
     def __init__(
@@ -36,19 +37,25 @@ class Layers:
         file: Mapping[str, Status],
         profiles: Mapping[str, Profile],
         *,
-        may_hide: bool = False,
+        partial: bool,
+        may_hide: bool,
     ) -> None:
         self.told = told
         self.file = file
         self.profiles = profiles
+        self._partial = partial
         self._may_hide = may_hide
         self._clock = clock
         self._statuses = told["status"]
         self._plans = told["plan"]
 
-    def over(self, file: Mapping[str, Status], profiles: Mapping[str, Profile]) -> "Layers":
+    def over(
+        self, file: Mapping[str, Status], profiles: Mapping[str, Profile], *, partial: bool
+    ) -> "Layers":
         """Return what was told over another file."""
-        return Layers(self.told, self._clock, file, profiles)
+        return Layers(
+            self.told, self._clock, file, profiles, partial=partial, may_hide=self._may_hide
+        )
 
     def status(self, key: str) -> Status | None:
         """Return what holds for *key*, hidden or not; ``None`` for nobody."""
@@ -76,7 +83,8 @@ class Layers:
 
     def is_hidden(self, key: str) -> bool:
         """Whether *key* exists for themselves and the operator alone, as far as is known."""
-        if self._may_hide:  # whom it named when they set something
+        if self._may_hide and self._partial and key not in self.file:
+            # It named them when they set something, and may still, with more to say.
             return any(key in layer and layer[key].over is not None for layer in self.told.values())
         profile = self.profiles.get(key)
         return profile is not None and profile.hidden
@@ -109,10 +117,14 @@ class Layers:
 
     def outdated(self) -> dict[str, list[Dropped]]:
         """Return what was told over something that the file no longer says, by user."""
+
+        def is_unknown(key: str) -> bool:
+            return self._partial and key not in self.file
+
         found: dict[str, list[Dropped]] = {}
         for field, layer in self.told.items():
             for key, told in layer.items():
-                if told.over != self.said(key, field):
+                if told.over != self.said(key, field) and not is_unknown(key):
                     found.setdefault(key, []).append(Dropped(told.name, field))
         return found
 

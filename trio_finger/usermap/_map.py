@@ -13,6 +13,7 @@ hundred, so a crowd of setters does not wait in line for it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NoReturn
 
 import trio
@@ -34,7 +35,8 @@ from trio_finger.usermap._tokens import find_bearer
 # with a checkpoint between them, so that queries go on meanwhile.
 _SLICE = 500
 
-# How long a store may take: a shield must have an end. A disk that takes longer is broken.
+# How long a store may take: a shield must have an end. (A thread that waits for a disk
+# cannot be cut off, and takes what it takes.)
 _KEEP_SECONDS = 30
 
 log = get_log("users")
@@ -68,7 +70,9 @@ class UserMap:
         self._clock = clock
         self._lock = trio.Lock()
         self._feed = ChangeFeed()
-        self._layers = Layers({"status": {}, "plan": {}}, clock, {}, {}, may_hide=may_hide)
+        self._layers = Layers(
+            {"status": {}, "plan": {}}, clock, {}, {}, partial=True, may_hide=may_hide
+        )
         self._asks: list[Ask] = []  # no more than there are connections
         self._ends = Ends()
 
@@ -193,7 +197,11 @@ class UserMap:
             raise StoreError("the store does not answer")
 
     async def replace_file(
-        self, listed: Mapping[str, Status], profiles: Mapping[str, Profile] | None = None
+        self,
+        listed: Mapping[str, Status],
+        profiles: Mapping[str, Profile] | None = None,
+        *,
+        partial: bool = False,
     ) -> int:
         """Take *listed* for what the users file says now.
 
@@ -203,6 +211,8 @@ class UserMap:
         Args:
           listed: everybody whom the file names, under their folded names.
           profiles: what it says of them besides, likewise, where it says something.
+          partial: the file has faults, any of which may stand for somebody who was listed
+            before. So nobody is taken for removed; whoever is missing is as they were.
 
         Returns:
           How many users changed.
@@ -210,7 +220,7 @@ class UserMap:
         Raises:
           StoreError: what is over could not be dropped. Nothing has changed.
         """
-        profiles = profiles or {}
+        known = dict(profiles or {})
         async with self._lock:
             old = self._layers
             file: dict[str, Status] = {}
@@ -221,12 +231,17 @@ class UserMap:
                 before = old.file.get(key)
                 if before is not None and before.text == status.text:
                     status = Status(status.name, before.text, before.since)
-                if status != before or profiles.get(key) != old.profiles.get(key):
+                if status != before or known.get(key) != old.profiles.get(key):
                     changed[key] = []
                 file[key] = status
-            changed |= {key: [] for key in old.file.keys() - file.keys()}
+            missing = old.file.keys() - file.keys()
+            if partial:
+                file |= {key: old.file[key] for key in missing}
+                known |= {key: old.profiles[key] for key in missing & old.profiles.keys()}
+            else:
+                changed |= {key: [] for key in missing}
 
-            new = old.over(file, profiles)
+            new = old.over(file, known, partial=partial)
             changed |= new.outdated()
             await self._keep([write for writes in changed.values() for write in writes])
 
@@ -245,9 +260,9 @@ class UserMap:
                 await self._take_back()
 
     async def _take_back(self) -> None:
-        """Take back what has ended; the lock is held."""
+        """Take back some of what has ended; the lock is held."""
         over: list[Told | Dropped] = []
-        for key in self._ends.pop_due(self._clock()):
+        for key in islice(self._ends.pop_due(self._clock()), _SLICE):
             over.append(Dropped(self._layers.told["status"][key].name))
             self._put(key, over[-1:])
         try:

@@ -46,6 +46,7 @@ _MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
 _ADDRESS = re.compile(rb"^[^/?]*://[^/?]*")  # at the beginning of a request target
 
 _CHUNK = 64 * 1024  # bytes
+_ASK_SECONDS = 1  # for a first request that is on its way when a stop comes
 _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no network involved
 
 
@@ -122,6 +123,7 @@ class _Connection(TCPServer):
         self._reading = trio.CancelScope()
         self._answered = trio.Event()
         self._answered.set()  # nothing has been asked yet
+        self._asked = False
         async with TaskGroup() as self._task_group:
             self.protocol = _HTTP1(
                 self.app,
@@ -149,6 +151,7 @@ class _Connection(TCPServer):
             return
         if isinstance(event, Updated) and not event.idle:
             self._answered = trio.Event()
+            self._asked = True
         else:
             self._answered.set()
         with trio.move_on_after(_CLOSE_SECONDS, shield=True):
@@ -187,6 +190,19 @@ class _Connection(TCPServer):
     async def _close(self) -> None:
         """Have `_read_data` stop reading requests, and end the connection as it should be."""
         self._reading.cancel()
+
+    async def _idle_timeout(self) -> None:
+        """Close the connection when nothing is asked for too long, or a stop comes.
+
+        Whoever has just connected has not asked yet and is owed an answer all the same:
+        on a reload, others take over, and nobody may notice.
+        """
+        with trio.move_on_after(self.config.keep_alive_timeout):
+            await self.context.terminated.wait()
+            if not self._asked:
+                await trio.sleep(_ASK_SECONDS)
+        with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await self._initiate_server_close()
 
     async def _initiate_server_close(self) -> None:
         # Nobody is owed an answer. Over TLS the end is said, and that has to be sent.
