@@ -236,11 +236,11 @@ async def test_failed_bind_leaves_nothing(
 ) -> None:
     """When the last step fails there is neither a socket nor a file, and a later try succeeds."""
 
-    def chmod(self: Path, mode: int) -> None:
+    def listen(self: socket.socket, backlog: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "chmod", chmod)
+        broken.setattr(socket.socket, "listen", listen)
         assert "Operation not permitted" in await refused(sockets, address)
     assert not path.exists()
     await sockets.bind([address])

@@ -501,16 +501,27 @@ async def test_fault_in_the_app(server: Server, caplog: pytest.LogCaptureFixture
 
 
 async def test_stop_with_idle_connections(server: Server) -> None:
-    """A stop does not wait for connections that wait for a next request, or for a first."""
+    """A stop does not wait for a next request, and for a first one just a moment."""
     served, fresh = await server.connect(), await server.connect()
     await served.send_all(HELLO)
     assert await served.receive_some()
     await server.check()
-    with trio.fail_after(1):
+    with trio.fail_after(3):
         server.stop.set()
+        await everything(served)
         await server.stopped.wait()
-    await everything(served)
     assert await everything(fresh) == b""
+
+
+async def test_stop_answers_a_first_request(server: Server) -> None:
+    """Who has connected before a stop, and asks just after it, is answered."""
+    client = await server.connect()
+    await server.check()
+    server.stop.set()
+    await wait_all_tasks_blocked()
+    await client.send_all(HELLO)
+    assert (await everything(client)).startswith(b"HTTP/1.1 200 ")
+    await server.stopped.wait()
 
 
 async def test_stop_finishes_requests(server: Server) -> None:

@@ -218,7 +218,10 @@ async def test_unreadable_file_keeps_the_last_good(
 async def test_bad_lines_are_named_and_the_next_reload_happens(
     path: Path, log: Log, quick_clock: MockClock
 ) -> None:
-    """T30: each bad line is named with its number, good lines count, and following goes on."""
+    """T30: each bad line is named with its number, good lines count, and following goes on.
+
+    Nobody is taken for removed, since any of the bad lines may have been theirs.
+    """
     async with watching(path) as watched:
         path.write_bytes(
             b"\nmoshez: Edited\nno colon\nMOSHEZ: twice\nsha\0wn: x\nzo\xeb: \xff\n"
@@ -226,9 +229,12 @@ async def test_bad_lines_are_named_and_the_next_reload_happens(
         )
         faults = [(await log.hear("users file line skipped"))["reason"] for _ in range(5)]
         assert [fault.split(": ")[0] for fault in faults] == [f"{path}:{n}" for n in range(3, 8)]
-        assert watched.texts() == {"moshez": "Edited", "shawn": "Alive"}
+        before = watched.texts()
+        assert before.items() >= {"moshez": "Edited", "shawn": "Alive"}.items()
+        assert len(before) == 3
         watched.write(GOOD)
         await watched.becomes("Happy and well")
+        assert len(watched.texts()) == 2
 
 
 async def test_faults_in_the_log_are_bounded(path: Path, log: Log, quick_clock: MockClock) -> None:

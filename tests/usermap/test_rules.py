@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.usermap.maps import MODIFIED, START, clear, listed, restart, taken, tell, texts
+from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_NAME, MAX_STATUS
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import RefusedError, Status, UserMap
@@ -135,6 +136,29 @@ async def test_nobody_is_shown_who_may_be_hidden() -> None:
             ("moshez", users.get("moshez"))
         ]
     assert texts(users) == {"moshez": "set", "itamar": "passing"}
+
+
+async def test_faults_in_the_file_end_nothing() -> None:
+    """While a file has faults, whom it does not name is as before: their line may be wrong."""
+    store = MemoryStore()
+    hidden = {"spy": Profile(hidden=True)}
+    users = UserMap(store, may_hide=True)
+    await users.replace_file(listed(moshez="A", shawn="Alive", spy="S"), hidden)
+    await tell(users, "moshez", "set")
+    await users.replace_file(listed(shawn="Edited"), partial=True)
+    assert texts(users) == {"moshez": "set", "shawn": "Edited"}
+    assert users.is_hidden("spy")
+    await users.replace_file(listed(moshez="A", shawn="Edited", spy="S"), hidden)
+    assert texts(users) == {"moshez": "set", "shawn": "Edited"}
+
+    again = UserMap(store, may_hide=True)
+    await again.load()
+    await again.replace_file(listed(shawn="Edited"), partial=True)
+    assert texts(again) == {"shawn": "Edited"}, "moshez may be hidden"
+    await again.replace_file(listed(moshez="A", shawn="Edited"))
+    assert texts(again) == {"moshez": "set", "shawn": "Edited"}
+    await again.replace_file(listed(shawn="Edited"))
+    assert texts(again) == {"shawn": "Edited"}
 
 
 async def test_same_file_changes_nothing() -> None:
