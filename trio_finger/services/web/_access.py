@@ -10,6 +10,7 @@ from quart import Request
 from trio_finger.log import get_log
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
+from trio_finger.store import StoreError
 from trio_finger.usermap import Caller, DeniedError, Status, UserMap
 
 # Each failure from one place makes the next answer to it come later, up to the longest
@@ -156,8 +157,14 @@ class Visitor:
                 raise AccessError(403, str(error)) from None
             self._denied = True
             raise await self._doorkeeper.refuse(self._request, 403, str(error)) from None
+        except StoreError as error:
+            log.error("not kept", reason=str(error))  # noqa: TRY400
+            raise
         if not self._denied:
             self._doorkeeper.forgive(self._request)
+        if not self._doorkeeper.users.is_hidden(asked.name):
+            peer = _place(self._request.remote_addr)
+            log.info("cleared" if asked.status == "" else "set", peer=peer, user=asked.name)
         return status
 
 

@@ -76,7 +76,7 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
     }
 
     doorkeeper = Doorkeeper(users, site.name)
-    add_setting(app, users, doorkeeper)
+    add_setting(app, doorkeeper)
 
     @app.template_filter("age")
     def age(since: datetime) -> str:

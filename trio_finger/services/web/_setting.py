@@ -3,7 +3,6 @@
 from quart import Request, Response, request
 from quart_trio import QuartTrio
 
-from trio_finger.log import get_log
 from trio_finger.protocol.setter import (
     SetRequest,
     SetterError,
@@ -14,24 +13,22 @@ from trio_finger.protocol.setter import (
 from trio_finger.protocol.text import TextError, decode
 from trio_finger.services.web._access import AccessError, Doorkeeper, Visitor
 from trio_finger.store import StoreError
-from trio_finger.usermap import RefusedError, UserMap, describe_ending
+from trio_finger.usermap import RefusedError, describe_ending
 
 # Programs ask for either kind of credentials in their own way; browsers know the second.
 CHALLENGE = 'Bearer realm="trio-finger", Basic realm="trio-finger"'
 
-log = get_log("web")
 
-
-def add_setting(app: QuartTrio, users: UserMap, doorkeeper: Doorkeeper) -> None:
+def add_setting(app: QuartTrio, doorkeeper: Doorkeeper) -> None:
     """Have *app* take statuses at ``/~NAME/status``."""
 
     @app.put("/~<name>/status")
     async def set_status(name: str) -> Response:
-        return await _answer(name, users, doorkeeper)
+        return await _answer(name, doorkeeper)
 
     @app.delete("/~<name>/status")
     async def clear_status(name: str) -> Response:
-        return await _answer(name, users, doorkeeper)
+        return await _answer(name, doorkeeper)
 
 
 async def read_body(request: Request) -> bytes:
@@ -43,7 +40,7 @@ async def read_body(request: Request) -> bytes:
     return await request.get_data(cache=True, as_text=False, parse_form_data=False)
 
 
-async def _answer(name: str, users: UserMap, doorkeeper: Doorkeeper) -> Response:
+async def _answer(name: str, doorkeeper: Doorkeeper) -> Response:
     try:
         visitor = Visitor(doorkeeper, request)
         await visitor.identify()  # before anything is made of what a stranger sent
@@ -54,10 +51,7 @@ async def _answer(name: str, users: UserMap, doorkeeper: Doorkeeper) -> Response
     except (SetterError, RefusedError) as error:
         return _reply(400, format_error(str(error)))
     except StoreError as error:
-        log.error("not kept", reason=str(error))  # noqa: TRY400
         return _reply(503, format_error(str(error)))
-    if not users.is_hidden(name):
-        log.info("cleared" if asked.status == "" else "set", user=name)
     until = status.until if status is not None and asked.status else None
     return _reply(200, format_ok(describe_ending(until) if until else ""))
 

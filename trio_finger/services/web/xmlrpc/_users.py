@@ -7,7 +7,6 @@ from typing import Any
 
 import trio
 
-from trio_finger.log import get_log
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.xmlrpc import Fault
 from trio_finger.services.web._access import AccessError
@@ -20,8 +19,6 @@ _NO_SUCH_USER = "No such user"
 # Work on a whole map of users is done in slices of this many, about a millisecond,
 # with a checkpoint between them, so that queries go on meanwhile.
 _SLICE = 500
-
-log = get_log("xmlrpc")
 
 
 def _get_user(request: Request, name: str) -> str:
@@ -62,10 +59,7 @@ async def _set_user(request: Request, name: str, status: str) -> str:
     except RefusedError as error:
         raise Fault(400, str(error)) from None
     except StoreError as error:
-        log.error("not kept", reason=str(error))  # noqa: TRY400
         raise Fault(503, str(error)) from None
-    if not request.users.is_hidden(name):
-        log.info("set" if status.strip() else "cleared", user=name)
     return "ok"
 
 
