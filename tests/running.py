@@ -46,6 +46,7 @@ grace = "5s"
 file = "users"
 [finger]
 listen = ["127.0.0.1:0"]
+rate = "off"
 [setter]
 listen = ["127.0.0.1:0"]
 [web]

@@ -6,7 +6,7 @@ from trio_finger.config._sections import Config
 from trio_finger.config._tls import TlsError, server_context
 from trio_finger.protocol.address import Address, Listen
 
-_DOORS = ("finger", "setter", "web")
+_DOORS = ("finger", "setter", "web", "metrics")
 
 
 def find_contradictions(

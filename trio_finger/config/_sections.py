@@ -11,6 +11,7 @@ from typing import Final, Literal
 from trio_finger.config._types import Natural, Network, Nick, StoreUrl
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.rate import Rate
 
 # What a key is in a file that leaves it out, where that needs to know where the file is.
 IN_FILE: Final = "in file"
@@ -73,16 +74,31 @@ class Finger:
       tls_listen: the same over TLS.
       list: whether the empty query is answered with everybody.
       plan: whether long answers have plans.
+      match: who answers to a name: whoever has it, or also those with it in their full name.
+      charset: what answers are written in; ASCII is for old clients.
+      format: what answers a query without ``/W``: the status alone, or the long form.
       timeout: from accepting to the end of the query, in seconds.
       max_connections: how many are served at once; more are closed at once.
+      rate: how many connections one source may make: an IPv4 address, an IPv6 network of 64
+        bits; ``None`` for any number.
+      allow: the networks that are served; empty for all.
+      deny: the networks that are not, though `allow` has them.
+      trusted_proxies: who has to send a PROXY header, and is believed.
     """
 
     listen: tuple[Listen, ...] = (Address("127.0.0.1", 7079),)
     tls_listen: tuple[Listen, ...] = ()
     list: bool = True
     plan: bool = True
+    match: Literal["exact", "names"] = "exact"
+    charset: Literal["utf-8", "ascii"] = "utf-8"
+    format: Literal["status", "full"] = "status"
     timeout: Duration = Duration(10)
     max_connections: int = 10_000
+    rate: Rate | None = Rate(20, 1)
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +173,26 @@ class Log:
     Attributes:
       level: the least that is logged.
       format: for people, or for programs.
+      access: whether every finger query is a record, too.
+      addresses: whether records of access say where from.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
+    access: bool = False
+    addresses: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """``[metrics]``
+
+    Attributes:
+      listen: where Prometheus finds the counts of every door.
+    """
+
+    listen: tuple[Listen, ...] = (Address("127.0.0.1", 9479),)
+    tls_listen: tuple[Listen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +211,6 @@ class Config:
     web: Web | None = None
     irc: Irc | None = None
     tls: Tls | None = None
+    metrics: Metrics | None = None
     log: Log = field(default_factory=Log)
     given: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from trio_finger.protocol.address import Address, Listen, UnixAddress, parse_address, parse_listen
 from trio_finger.protocol.duration import Duration, parse_duration
 from trio_finger.protocol.irc import parse_nick
+from trio_finger.protocol.rate import Rate, parse_rate
 
 Network = IPv4Network | IPv6Network
 
@@ -55,6 +56,12 @@ def _read_duration(value: object) -> Duration:
     if not isinstance(value, str):
         raise _expected('a duration such as "30s", "5m" or "1h"', value)
     return parse_duration(value)
+
+
+def _read_rate(value: object) -> Rate | None:
+    if not isinstance(value, str):
+        raise _expected('a rate such as "20/s", "600/m" or "off"', value)
+    return parse_rate(value)
 
 
 def _read_bool(value: object) -> bool:
@@ -143,6 +150,7 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     int: _read_count,
     str: _read_line,
     Duration: _read_duration,
+    Rate | None: _read_rate,
     Address: _read_address,
     Natural: _read_natural,
     tuple[Network, ...]: _read_networks,
