@@ -10,7 +10,7 @@ import trustme
 
 from tests.net.tls import authority, certificate
 from tests.peers import require_peer
-from trio_finger.config._tls import TlsError, server_context
+from trio_finger.config._tls import TlsError, read_certificate
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def key(tmp_path: Path) -> Path:
 def refused(cert: Path, key: Path) -> tuple[str, str]:
     """Return which of the two is refused, and the words."""
     with pytest.raises(TlsError) as caught:
-        server_context(cert, key)
+        read_certificate(cert, key)
     return caught.value.key, str(caught.value)
 
 
 def test_good(cert: Path, key: Path) -> None:
     """What is good makes a server of today's TLS, and of nothing older."""
-    context = server_context(cert, key)
+    context = read_certificate(cert, key).context
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_NONE
     assert context.options & ssl.OP_NO_RENEGOTIATION
@@ -49,7 +49,7 @@ def test_shown_to_clients(cert: Path, key: Path) -> None:
     authority().configure_trust(context)
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = context.wrap_bio(to_client, to_server, server_hostname="finger.example")
-    server = server_context(cert, key).wrap_bio(to_server, to_client, server_side=True)
+    server = read_certificate(cert, key).context.wrap_bio(to_server, to_client, server_side=True)
     for side in (client, server, client, server):
         try:
             side.do_handshake()
@@ -64,13 +64,13 @@ def test_one_file(cert: Path, key: Path) -> None:
     both = cert.with_name("both.pem")
     for parts in ([cert, key], [key, cert]):
         both.write_text("Jürgen's\n" + "für uns\n".join(part.read_text() for part in parts))
-        server_context(both, both)
+        read_certificate(both, both)
 
 
 def test_chain(cert: Path, key: Path) -> None:
     """Certificates that lead to an authority may follow."""
     authority().cert_pem.write_to_path(cert, append=True)
-    server_context(cert, key)
+    read_certificate(cert, key)
 
 
 @pytest.mark.parametrize("what", ["certificate", "key"])

@@ -14,10 +14,11 @@ from trio_finger.config._sections import (
     Users,
     Web,
 )
-from trio_finger.config._tls import TlsError, server_context
+from trio_finger.config._tls import Certificate, TlsError, read_certificate
 from trio_finger.config._types import Network
 
 __all__ = [
+    "Certificate",
     "Config",
     "ConfigError",
     "Daemon",
@@ -34,5 +35,5 @@ __all__ = [
     "Users",
     "Web",
     "load_config",
-    "server_context",
+    "read_certificate",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from trio_finger.config._sections import Config
-from trio_finger.config._tls import TlsError, server_context
+from trio_finger.config._tls import TlsError, read_certificate
 from trio_finger.protocol.address import Address, Listen
 
 _DOORS = ("finger", "setter", "web", "metrics")
@@ -42,7 +42,7 @@ def find_contradictions(
     yield from _open_setter(config)
     if config.tls is not None:
         try:
-            server_context(config.tls.certificate, config.tls.key)
+            read_certificate(config.tls.certificate, config.tls.key)
         except TlsError as error:
             yield ("tls", error.key), str(error)
 

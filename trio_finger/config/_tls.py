@@ -1,6 +1,7 @@
 """A certificate and its key, read for a server, with words for whatever is wrong with them."""
 
 import ssl
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -26,8 +27,23 @@ class _EncryptedError(Exception):
     """The key wants a passphrase."""
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return what a server needs to speak TLS, 1.2 or newer.
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What TLS is served with; two are equal if their files have the same content.
+
+    Attributes:
+      certificate: the content of its file.
+      key: the content of the file of the key.
+      context: for servers; they speak TLS 1.2 or newer.
+    """
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    context: ssl.SSLContext = field(compare=False)
+
+
+def read_certificate(certificate: Path, key: Path) -> Certificate:
+    """Return what a server needs to speak TLS.
 
     Nothing here asks at the terminal: a key that wants a passphrase is refused.
 
@@ -39,8 +55,10 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     Raises:
       TlsError: one of them cannot be read or used.
     """
-    _check_certificate(certificate)
-    _read(key, "key")  # OpenSSL's words for a missing file do not say which
+    # OpenSSL reads them again, by itself. What is read first can at worst be older than what
+    # is served, never newer: a change in between is found the next time.
+    contents = _read(certificate, "certificate"), _read(key, "key")
+    _check_certificate(contents[0], certificate)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # work that a client could ask for again and again
@@ -62,12 +80,12 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         raise TlsError("key", f"{key} holds no private key in PEM") from None
     except OSError as error:
         raise TlsError("key", f"cannot read {key}: {error.strerror}") from None
-    return context
+    return Certificate(*contents, context)
 
 
-def _check_certificate(path: Path) -> None:
+def _check_certificate(content: bytes, path: Path) -> None:
     """Find out whether there is a certificate, apart from whether it fits the key."""
-    text = _read(path, "certificate").decode("ascii", "ignore")  # there may be comments
+    text = content.decode("ascii", "ignore")  # there may be comments
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
     except (ValueError, ssl.SSLError):
