@@ -1,12 +1,19 @@
 """Where in a TOML text a key stands."""
 
 import tomllib
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_finger.config._lines import error_line, find_line
+from trio_finger.config._lines import error_line, find_lines
+
+
+def find_line(text: str, path: Sequence[str]) -> int:
+    """Return the line of one key."""
+    return find_lines(text, [tuple(path)])[tuple(path)]
+
 
 TEXT = '''\
 # The first line says nothing.

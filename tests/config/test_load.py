@@ -17,6 +17,7 @@ from trio_finger.config import (
     Finger,
     Irc,
     Log,
+    Metrics,
     Setter,
     Store,
     Tls,
@@ -27,6 +28,7 @@ from trio_finger.config import (
 from trio_finger.config._types import Natural, Nick, StoreUrl
 from trio_finger.protocol.address import Address, UnixAddress
 from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.rate import Rate
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 
@@ -150,12 +152,14 @@ def test_shipped() -> None:
 def test_shipped_comments() -> None:
     """What is commented out in the file that we ship is right as well."""
     text = SHIPPED.read_text()
-    for head in ("[tls]", "certificate", "key", "[irc]", "server"):
+    for head in ("[tls]", "certificate", "key", "[irc]", "server", "[metrics]", "listen = "):
         text = text.replace(f"\n# {head}", f"\n{head}")
     document = tomllib.loads(text)
     assert document["tls"] == {"certificate": "cert.pem", "key": "key.pem"}
     assert document["irc"] == {"server": "irc.example.org:6667"}
     assert f'# nick = "{Irc(server=Address("h", 1)).nick}"' in text
+    assert document["metrics"]["listen"] == [str(place) for place in Metrics().listen]
+    assert "\n# tls_listen = []\n" in text
 
 
 def test_everything(path: Path) -> None:
@@ -180,8 +184,15 @@ def test_everything(path: Path) -> None:
         tls_listen = ["[::]:1179"]
         list = false
         plan = false
+        match = "names"
+        charset = "ascii"
+        format = "full"
         timeout = "500ms"
         max_connections = 7
+        rate = "600/m"
+        allow = ["192.0.2.0/24", "2001:db8::/32"]
+        deny = ["192.0.2.7"]
+        trusted_proxies = ["127.0.0.1", "::1"]
         [setter]
         listen = ["0.0.0.0:7179", "unix:run/s", "unix:/run/s"]
         tls_listen = ["0.0.0.0:7180"]
@@ -199,6 +210,11 @@ def test_everything(path: Path) -> None:
         [log]
         level = "debug"
         format = "json"
+        access = true
+        addresses = false
+        [metrics]
+        listen = ["127.0.0.1:9", "[::1]:9"]
+        tls_listen = ["0.0.0.0:10"]
         """,
     )
     free = Address("127.0.0.1", 0)
@@ -214,8 +230,15 @@ def test_everything(path: Path) -> None:
             tls_listen=(Address("::", 1179),),
             list=False,
             plan=False,
+            match="names",
+            charset="ascii",
+            format="full",
             timeout=Duration(0.5),
             max_connections=7,
+            rate=Rate(600, 60),
+            allow=(ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")),
+            deny=(ip_network("192.0.2.7/32"),),
+            trusted_proxies=(ip_network("127.0.0.1/32"), ip_network("::1/128")),
         ),
         setter=Setter(
             listen=(
@@ -230,11 +253,15 @@ def test_everything(path: Path) -> None:
         web=Web(listen=(free, free), tls_listen=(Address("127.0.0.1", 443),)),
         tls=Tls(certificate=path.parent / "both.pem", key=path.parent / "both.pem"),
         irc=Irc(server=Address("irc.example.org", 6667), nick=Nick("bot")),
-        log=Log(level="debug", format="json"),
+        log=Log(level="debug", format="json", access=True, addresses=False),
+        metrics=Metrics(
+            listen=(Address("127.0.0.1", 9), Address("::1", 9)),
+            tls_listen=(Address("0.0.0.0", 10),),
+        ),
     )
 
 
-KNOWN = "known are daemon, users, store, finger, setter, web, irc, tls, log"
+KNOWN = "known are daemon, users, store, finger, setter, web, irc, tls, metrics, log"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +301,37 @@ KNOWN = "known are daemon, users, store, finger, setter, web, irc, tls, log"
             '[setter]\nlisten = ["unix:"]',
             ":2: setter.listen: the path of a UNIX socket is missing",
         ),
+        (
+            "[finger]\nrate = 20",
+            ':2: finger.rate: expected a rate such as "20/s", "600/m" or "off", got 20',
+        ),
+        (
+            '[finger]\nrate = "0/s"',
+            ':2: finger.rate: expected a rate such as "20/s", "600/m" or "off", got "0/s"',
+        ),
+        (
+            '[finger]\nmatch = "regex"',
+            ':2: finger.match: expected "exact" or "names", got "regex"',
+        ),
+        (
+            '[finger]\ncharset = "latin-1"',
+            ':2: finger.charset: expected "utf-8" or "ascii", got "latin-1"',
+        ),
+        (
+            '[finger]\nformat = "json"',
+            ':2: finger.format: expected "status" or "full", got "json"',
+        ),
+        *(
+            (
+                f'[finger]\n{key} = ["192.0.2.1/24"]',
+                f':2: finger.{key}: expected a network such as "192.0.2.0/24"; '
+                "192.0.2.1/24 has host bits set",
+            )
+            for key in ("allow", "deny", "trusted_proxies")
+        ),
+        ("[log]\naccess = 1", ":2: log.access: expected true or false, got 1"),
+        ('[log]\naddresses = "no"', ':2: log.addresses: expected true or false, got "no"'),
+        ("[metrics]\nzzz = 1", ":2: metrics.zzz: unknown key; known are listen, tls_listen"),
         (
             '[finger]\nlisten = [\n  "127.0.0.1",\n]',
             ':2: finger.listen: "127.0.0.1" is not "HOST:PORT" or "[IPV6]:PORT"',
@@ -358,7 +416,7 @@ def test_unreadable(tmp_path: Path) -> None:
 
 
 SECTIONS = ["daemon", "users", "store", "finger", "setter", "web", "irc", "tls", "log", "given"]
-SECTIONS += ["zzz"]
+SECTIONS += ["metrics", "zzz"]
 KEYS = ["name", "grace", "file", "create", "url", "listen", "timeout", "max_connections", "open"]
 KEYS += [
     "tls_listen",
@@ -372,6 +430,11 @@ KEYS += [
     "nick",
     "level",
     "format",
+    "rate",
+    "deny",
+    "trusted_proxies",
+    "match",
+    "access",
     "zzz",
     "a.b",
 ]
@@ -387,6 +450,8 @@ VALUES += [
     "1979-05-27",
     "07:32:00",
     '"json"',
+    '"20/s"',
+    '"off"',
     "'''\n\n'''",
     r'"\u0000"',
 ]

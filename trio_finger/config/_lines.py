@@ -2,29 +2,34 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def find_line(text: str, path: Sequence[str]) -> int:
-    """Return the number, from 1, of the line on which the key at *path* begins.
+def find_lines(text: str, paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """Return the number, from 1, of the line on which the key at each of *paths* begins.
 
     The first lines of a TOML text are a TOML text themselves unless they end within
-    a value. So the key is in what the shortest such beginning that knows it added
+    a value. So a key is in what the shortest such beginning that knows it added
     to the one before. That reads the text once a line: fine for a configuration,
-    and only done to report a fault.
+    and only done to report faults. A key that is nowhere is on line 1.
     """
     lines = text.replace("\r\n", "\n").split("\n")
+    found = dict.fromkeys(paths, 1)
+    missing = set(found)
     begins = 0
     for count in range(1, len(lines) + 1):
+        if not missing:
+            break
         try:
             document = tomllib.loads("\n".join(lines[:count]))
         except tomllib.TOMLDecodeError:
             continue
-        if _has(document, path):
-            return begins + 1
+        known = {path for path in missing if _has(document, path)}
+        found |= dict.fromkeys(known, begins + 1)
+        missing -= known
         begins = count
-    return 1
+    return found
 
 
 def error_line(error: tomllib.TOMLDecodeError) -> tuple[int | None, str]:

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from trio_finger.config._contradictions import find_contradictions
-from trio_finger.config._lines import error_line, find_line
+from trio_finger.config._lines import error_line, find_lines
 from trio_finger.config._sections import IN_FILE, Config
 from trio_finger.config._types import read_value
 from trio_finger.protocol.text import escape
@@ -73,9 +73,9 @@ def load_config(path: Path) -> Config:
     reader = _Reader(path.parent)
     config = reader.read(document)
     if reader.faults:
+        lines = find_lines(text, (key for key, _ in reader.faults))
         faults = [
-            Fault(path, find_line(text, key), f"{'.'.join(key)}: {words}")
-            for key, words in reader.faults
+            Fault(path, lines[key], f"{'.'.join(key)}: {words}") for key, words in reader.faults
         ]
         raise ConfigError(sorted(faults, key=lambda fault: fault.line or 0), config)
     return config

@@ -80,15 +80,15 @@ def _parse_piece(
     """Parse the piece that begins at *begin*; return where the next one does."""
     limit = begin + _MAX_PIECE
     end = first_end = _next_piece(data, begin, begin)
-    errors: list[_NotTomlError] = []
+    failed: list[tuple[_NotTomlError, int]] = []  # with the end of what was tried
     work = 0
-    while len(errors) < _MAX_TRIES and work < _MAX_WORK:
+    while len(failed) < _MAX_TRIES and work < _MAX_WORK:
         work += end - begin
         yield from repeat(None, (min(end, limit) - begin) // _TURN)
         try:
             document = _load(data, begin, end)
         except _NotTomlError as error:
-            errors.append(error)
+            failed.append((error, end))
             at = _find_end(data, error.end, end, limit) if error.cut else -1
             if at < 0:
                 break
@@ -100,10 +100,13 @@ def _parse_piece(
     if key := _WHOLE_KEY.match(data, begin, first_end):
         with suppress(ValueError):
             taken.setdefault(fold(split(key[1] or key[2])[0]), line)
-    fault, end = errors[0], first_end
+    # A text that was cut had an end further on, so what is wrong was found behind it; if it
+    # had none anywhere, the least that it can be is believed.
+    whole = (found for found in failed if not (found[0].cut and found[0].end in LONG_ENDS))
+    fault, end = next(whole, failed[0])
     if fault.end in LONG_ENDS and (at := _find_end(data, fault.end, end, limit)) >= 0:
         # What follows until there is the rest of a text, and nobody's table.
-        fault, end = errors[-1], _next_piece(data, begin, at)
+        end = _next_piece(data, begin, at)
     yield LineFault(line + fault.line, str(fault))
     return end
 
