@@ -1,5 +1,7 @@
 """What people ask the finger client for."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -54,6 +56,10 @@ def test_words(text: str, expected: Target) -> None:
         ("finger://jos%C3%A9@h", target("josé")),
         ("finger://h/josé", target("josé")),
         ("finger://h/moshez%20shawn", target("moshez", "shawn")),
+        ("FINGER://h/moshez", target("moshez")),
+        ("finger://%68/moshez", target("moshez")),
+        ("finger://[fe80::1%25lo]/moshez", target("moshez", host="fe80::1%lo")),
+        ("finger://moshez@[fe80::1%lo]", target("moshez", host="fe80::1%lo")),
         ("finger://h//W%20moshez", Target(Query(("moshez",), verbose=True), "h", 79)),
         ("finger://h/%2FW%20moshez", Target(Query(("moshez",), verbose=True), "h", 79)),
     ],
@@ -67,7 +73,7 @@ NO_TARGETS = ["moshez@", "@", "@@", "moshez@@", "moshez@h:", "moshez@h:x", "mosh
 NO_TARGETS += ["moshez@::1", "moshez@[::1", "moshez@::1]", "moshez@h h", "moshez@h/x", "moshez@[h]"]
 NO_TARGETS += ["finger://", "finger:///moshez", "finger://moshez@", "finger://h:x/"]
 NO_TARGETS += ["finger://[::1/", "finger://[h]/", "finger://moshez@h/shawn"]
-NO_TARGETS += ["finger://h/%ff", "finger://%ff@h"]
+NO_TARGETS += ["finger://h/%ff", "finger://%ff@h", "finger://%ff/", "finger://h%2fx/moshez"]
 
 
 @pytest.mark.parametrize("text", NO_TARGETS)
@@ -78,12 +84,14 @@ def test_refused(text: str) -> None:
     assert str(caught.value).startswith(repr(text))
 
 
-@pytest.mark.parametrize(
-    "end", ["\r\n", "\n", "\r", "%0d%0a", "%0D", "%0A", "\0", "%00", "%1b", "\x1b"]
-)
+CONTROLS = ["\r\n", "\n", "\r", "%0d%0a", "%0D", "%0A", "\0", "%00", "%1b", "\x1b", "%7f", "%09"]
+CONTROLS += ["\x9b", "%c2%9b", "\u202e", "%E2%80%AE", "\u200b", "%E2%80%8B", "\u2028", "%e2%80%a8"]
+
+
+@pytest.mark.parametrize("end", CONTROLS)
 @pytest.mark.parametrize("place", ["moshez{}shawn", "moshez{}", "{}moshez"])
 @pytest.mark.parametrize("form", ["{}@h", "finger://h/{}", "finger://{}@h"])
-def test_one_line(form: str, place: str, end: str) -> None:
+def test_f2_one_line(form: str, place: str, end: str) -> None:
     """No target makes the client send a second line, or a control character."""
     text = form.format(place.format(end))
     if form == "{}@h" and "%" in end:
@@ -93,11 +101,14 @@ def test_one_line(form: str, place: str, end: str) -> None:
             parse_target(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["finger://h\n/moshez", "finger://\rh/moshez", "fin\nger://h/moshez"]
-)
+NO_HOSTS = ["finger://h\n/moshez", "finger://\rh/moshez", "fin\nger://h/moshez"]
+NO_HOSTS += ["finger://h%0d%0a/moshez", "finger://h:7079%0A/moshez", "finger://moshez@%1b[2Jh"]
+NO_HOSTS += ["finger://h%00/", "finger://h%C2%9b/", "finger://h%e2%80%ae/", "finger://[::1%25%0a]"]
+
+
+@pytest.mark.parametrize("text", NO_HOSTS)
 def test_no_line_end_in_a_host(text: str) -> None:
-    """CR and LF are refused wherever they stand in an address, not left out."""
+    """Controls are refused wherever they stand in an address, percent-encoded or not."""
     with pytest.raises(TargetError):
         parse_target(text)
 
@@ -137,5 +148,23 @@ def test_verbose() -> None:
 
 @given(st.sampled_from(["localhost", "127.0.0.1", "::1"]), st.integers(1, 65535))
 def test_place(host: str, port: int) -> None:
-    """A target is called by its host and port."""
-    assert str(target(host=host, port=port)) == f"{host} port {port}"
+    """A target is called by its host and port, and is one again as it is shown."""
+    place = target(host=host, port=port)
+    assert str(place) == f"{host} port {port}"
+    assert parse_target(f"@{place.place}") == replace(place, query=Query())
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("@h", "h"), ("@h:79", "h"), ("@h:7079", "h:7079"), ("@[::1]", "[::1]"), ("", "localhost")],
+)
+def test_f1_usual_port(text: str, place: str) -> None:
+    """Port 79 goes without saying."""
+    assert parse_target(text).place == place
+
+
+@pytest.mark.parametrize("text", ["@", "moshez@", "moshez@far@", "finger://", "finger:///moshez"])
+def test_host_that_got_lost(text: str) -> None:
+    """It is not taken for this machine, whose answer would pass for that host's."""
+    with pytest.raises(TargetError, match="the host is missing; this machine is asked without"):
+        parse_target(text)

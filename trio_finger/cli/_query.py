@@ -1,7 +1,9 @@
 """``trio-finger query``: the finger client."""
 
+import os
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,17 +13,20 @@ from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.target import Target, parse_target, verbose
 from trio_finger.protocol.terminal import printable
 
+if TYPE_CHECKING:
+    import ssl
+
 _TARGET = Parsed("TARGET", parse_target)
 
 
 @click.command()
-@click.option("-l", "long", is_flag=True, help="Ask for the long answer (/W).")
+@click.option("-l", "--long", "long", is_flag=True, help="Ask for the long answer (/W).")
 @click.option(
     "--timeout",
     type=DURATION,
     default="10s",
     show_default=True,
-    help="How long a server may take.",
+    help="How long a server may take, in all.",
 )
 @click.option(
     "--tls",
@@ -29,26 +34,57 @@ _TARGET = Parsed("TARGET", parse_target)
     is_flag=True,
     help="Speak TLS, and only to a server whose certificate is good for HOST.",
 )
+@click.option(
+    "--8bit/--no-8bit",
+    "eight_bit",
+    envvar="TRIO_FINGER_8BIT",
+    show_envvar=True,
+    help="Let bytes that are not UTF-8 through, for a terminal of another encoding.",
+)
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Let control characters through: a server may then do to the terminal what it likes.",
+)
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Write the bytes as they came, and nothing else; of several targets one after the other.",
+)
 @click.argument("targets", nargs=-1, type=_TARGET, metavar="[USER][@HOST[:PORT]]...")
-def query(long: bool, timeout: Duration, use_tls: bool, targets: tuple[Target, ...]) -> None:
+def query(
+    long: bool,
+    timeout: Duration,
+    use_tls: bool,
+    eight_bit: bool,
+    control: bool,
+    raw: bool,
+    targets: tuple[Target, ...],
+) -> None:
     """Ask what users are up to, or, without a user, who there is.
 
-    Takes finger:// addresses, too. HOST is this machine if it is left out, PORT is 79.
-    Exits with 1 if a host could not be asked.
+    Takes finger://HOST[:PORT]/USER and finger://USER@HOST, too. HOST is this machine if it
+    is left out with its "@", an IPv6 address is in brackets; PORT is 79. Several targets are
+    asked at once, and their answers come in order, each under its [HOST:PORT].
+
+    What is not printable is shown as ^[ or <U+202E>, and bytes that are not UTF-8 as U+FFFD.
+
+    Exits with 1 if a host could not be asked, or not to the end; what came of its answer
+    is shown all the same.
 
     With --tls, SSL_CERT_FILE in the environment names a file with the certificate of an
     authority to trust.
     """
-    import ssl
-
     import trio
 
     from trio_finger.client import QueryError, ask_all
 
+    if sys.stdout is None:
+        fail("standard output: closed")
     targets = targets or (parse_target(""),)
     if long:
         targets = tuple(map(verbose, targets))
-    tls = ssl.create_default_context() if use_tls else None
+    tls = _trusting() if use_tls else None
     answers: list[bytes | QueryError] = []
     try:
         answers = trio.run(partial(ask_all, targets, timeout, tls=tls))
@@ -58,13 +94,47 @@ def query(long: bool, timeout: Duration, use_tls: bool, targets: tuple[Target, .
         fail("interrupted")
     failed = False
     for target, answer in zip(targets, answers, strict=True):
+        received = answer.received if isinstance(answer, QueryError) else answer
+        if received and not raw:
+            # An answer without an end of line does not run into what comes next.
+            received += b"" if received.endswith(b"\n") else b"\n"
+            if len(targets) > 1:
+                received = f"[{target.place}]\n".encode() + received
+            received = printable(
+                received, encoding=sys.stdout.encoding, eight_bit=eight_bit, control=control
+            )
+        _write(received)
         if isinstance(answer, QueryError):
             click.echo(str(answer), err=True)
             failed = True
-            continue
-        if len(targets) > 1:
-            click.echo(f"[{target.host}]")
-        text = printable(answer)
-        click.echo(text, nl=not text.endswith("\n"))
     if failed:
         sys.exit(1)
+
+
+def _trusting() -> "ssl.SSLContext":
+    """Return what finds a server's certificate good or not."""
+    import ssl
+
+    context = ssl.create_default_context()
+    # Already loaded, if it could be; if not, OpenSSL says nothing and trusts nobody.
+    if named := os.environ.get("SSL_CERT_FILE"):
+        try:
+            context.load_verify_locations(named)
+        except ssl.SSLError:
+            fail(f"SSL_CERT_FILE: {named}: holds no certificate (it should be PEM text)")
+        except OSError as error:
+            fail(f"SSL_CERT_FILE: {named}: {error.strerror}")
+    return context
+
+
+def _write(data: bytes) -> None:
+    """Write *data* to standard output, now, for what follows may be an error about it."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever read has enough; Click ends without a word
+    except OSError as error:
+        # Python would try again at the end what is left in the buffer, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"standard output: {error.strerror}")

@@ -31,41 +31,74 @@ _CERTIFICATE_FAULTS = {
 
 
 class QueryError(Exception):
-    """A server that could not be asked; ``str()`` of it says which, and why."""
+    """A server that could not be asked, or not to the end; ``str()`` of it says which, and why.
+
+    Attributes:
+      received: the beginning of the answer, if that much came.
+    """
+
+    def __init__(self, words: str, received: bytes = b"") -> None:
+        super().__init__(words)
+        self.received = received
 
 
-async def ask(target: Target, tls: ssl.SSLContext | None = None) -> bytes:
-    """Return what *target* answers; how long that may take is for the caller to say.
+class _FaultError(Exception):
+    """What is wrong with a server; ``str()`` of it does not say with which."""
+
+
+async def ask(target: Target, seconds: float, *, tls: ssl.SSLContext | None = None) -> bytes:
+    """Return what *target* answers.
 
     Args:
       target: what to ask, and whom.
+      seconds: how long that may take, from looking up the host to the end of the answer.
       tls: speak TLS, and ask only a server whose certificate this finds good for its name.
 
     Raises:
-      QueryError: it could not be reached, is not who it should be, went away, or did not
-        stop.
+      QueryError: it could not be reached, is not who it should be, went away, said
+        nothing, or did not stop.
     """
+    answer = bytearray()
     try:
-        async with await trio.open_tcp_stream(target.host, target.port) as stream:
-            if tls is None:
-                return await _converse(stream, target)
-            async with await _secure(stream, target, tls) as secured:
-                return await _converse(secured, target)
+        with trio.fail_after(seconds):
+            await _ask(target, tls, answer)
+        return bytes(answer)
+    except trio.TooSlowError:
+        missing = "end of the answer" if answer else "answer"
+        reason = f"no {missing} within {seconds:g} s"
     except trio.BrokenResourceError:
         # Over TLS an end that the server did not say itself is none, but a cut.
-        raise QueryError(f"{target}: the connection broke") from None
+        reason = "the connection broke"
+    except _FaultError as fault:
+        reason = str(fault)
     except OSError as error:
-        raise QueryError(f"{target}: {connect_error(error)}") from None
+        reason = connect_error(error)
+    if answer:
+        reason += "; what came is not the whole answer"
+    raise QueryError(f"{target}: {reason}", bytes(answer))
 
 
-async def _converse(stream: trio.abc.Stream, target: Target) -> bytes:
+async def _ask(target: Target, tls: ssl.SSLContext | None, answer: bytearray) -> None:
+    """Have *answer* grow by what *target* answers, so that it is there whatever happens."""
+    async with await trio.open_tcp_stream(target.host, target.port) as stream:
+        if tls is None:
+            await _converse(stream, target, answer)
+        else:
+            async with await _secure(stream, target, tls) as secured:
+                await _converse(secured, target, answer)
+
+
+async def _converse(stream: trio.abc.Stream, target: Target, answer: bytearray) -> None:
     await stream.send_all(format_query(target.query))
-    answer = bytearray()
     while data := await stream.receive_some(_CHUNK):
         answer += data
         if len(answer) > MAX_ANSWER:
-            raise QueryError(f"{target}: the answer does not end")
-    return bytes(answer)
+            del answer[MAX_ANSWER:]
+            raise _FaultError(f"the answer is longer than {MAX_ANSWER >> 20} MiB")
+    if not answer:
+        # As of a server that has too many clients, or that is no finger server. One that has
+        # nothing to say says that (RFC 1288, 2.5.1).
+        raise _FaultError("the connection was closed without an answer")
 
 
 async def _secure(
@@ -74,7 +107,7 @@ async def _secure(
     """Set up TLS on *stream* with the server that *target* names, and with no other.
 
     Raises:
-      QueryError: it is another, or cannot show that it is not, or speaks no TLS.
+      _FaultError: it is another, or cannot show that it is not, or speaks no TLS.
     """
     # Without the zone of an address, and the dot that ends a whole name: no certificate
     # has those.
@@ -86,13 +119,11 @@ async def _secure(
         with trio.fail_after(patience):
             await secured.do_handshake()
     except ValueError:
-        raise QueryError(f"{target}: no certificate can be for such a name") from None
+        raise _FaultError("no certificate can be for such a name") from None
     except trio.TooSlowError:
-        raise QueryError(
-            f"{target}: TLS was not set up in time; perhaps the server {_NO_TLS}"
-        ) from None
+        raise _FaultError(f"TLS was not set up in time; perhaps the server {_NO_TLS}") from None
     except trio.BrokenResourceError as error:
-        raise QueryError(f"{target}: {_handshake_fault(error, target)}") from None
+        raise _FaultError(_handshake_fault(error, target)) from None
     return secured
 
 
@@ -119,17 +150,14 @@ async def ask_all(
 
     Args:
       targets: what to ask, and whom.
-      seconds: how long each may take, from connecting to the end of the answer.
+      seconds: how long each may take, as for `ask`.
       tls: as for `ask`.
     """
     results: list[bytes | QueryError] = [b""] * len(targets)
 
     async def ask_one(number: int, target: Target) -> None:
         try:
-            with trio.fail_after(seconds):
-                results[number] = await ask(target, tls)
-        except trio.TooSlowError:
-            results[number] = QueryError(f"{target}: no whole answer within {seconds:g} seconds")
+            results[number] = await ask(target, seconds, tls=tls)
         except QueryError as error:
             results[number] = error
 

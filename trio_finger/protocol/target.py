@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from trio_finger.protocol.address import AddressError, parse_address
+from trio_finger.protocol.address import Address, AddressError, parse_address
 from trio_finger.protocol.finger import FINGER_PORT, Query, format_query, parse_query
 from trio_finger.protocol.text import is_line
 
@@ -31,11 +31,18 @@ class Target:
     def __str__(self) -> str:
         return f"{self.host} port {self.port}"
 
+    @property
+    def place(self) -> str:
+        """The server as in what `parse_target` takes, without the usual port."""
+        return str(Address(self.host, self.port)).removesuffix(f":{FINGER_PORT}")
+
 
 def parse_target(text: str) -> Target:
     """Parse ``user@host``, ``user``, ``@host``, ``user@far@near:7079``, ``finger://host/user``.
 
-    Without a host it is this machine, as for every finger client (RFC 1288, 2.3).
+    Without a host it is this machine, as for every finger client (RFC 1288, 2.3). An "@"
+    that no host follows does not mean that: where the host got lost, in a script say,
+    another machine's answer would pass for that host's.
 
     Raises:
       TargetError: *text* is something else.
@@ -67,7 +74,12 @@ def _parse_address(text: str) -> Target:
     if user and request:
         raise ValueError("it names a user twice")
     question = unquote(user or request, errors="strict")
-    return Target(_parse_question(question), *_parse_host(near))
+    # As RFC 3986, 3.2.2 has it also for hosts, and RFC 6874 for the zone of an address. What
+    # parts an address is never quoted (2.2).
+    host = unquote(near, errors="strict")
+    if any(host.count(mark) > near.count(mark) for mark in ":@[]/"):
+        raise ValueError("its host holds a quoted mark, which no host has")
+    return Target(_parse_question(question), *_parse_host(host))
 
 
 def _parse_question(text: str) -> Query:
@@ -78,7 +90,7 @@ def _parse_question(text: str) -> Query:
 
 def _parse_host(text: str) -> tuple[str, int]:
     if not text:
-        raise ValueError("the host is missing")
+        raise ValueError('the host is missing; this machine is asked without "@", or as localhost')
     try:
         with_port = text if text.rpartition("]")[2].count(":") else f"{text}:{FINGER_PORT}"
         address = parse_address(with_port)

@@ -3,23 +3,56 @@
 from trio_finger.protocol.text import is_safe
 
 
-def printable(data: bytes) -> str:
-    """Return *data* as text that does nothing to a terminal but show.
+def printable(
+    data: bytes, *, encoding: str = "utf-8", eight_bit: bool = False, control: bool = False
+) -> bytes:
+    """Return *data* as what does nothing to a terminal but show.
 
-    Line ends become LF, control characters ``^[`` and the like, other characters that
-    hide or reorder text their number, bytes that are not UTF-8 the replacement
-    character (RFC 1288, 3.3 asks a client to let through only what is printable).
+    RFC 1288, 3.3 asks a client to let through only what is printable, TAB and line ends,
+    which become LF. Printable is all of Unicode but control characters, which are shown as
+    ``^[`` and the like, and others that hide or reorder text or that the terminal does not
+    have, of which the number is shown. Bytes that are not UTF-8 become the replacement
+    character.
+
+    Args:
+      data: what a server sent.
+      encoding: the terminal's. To one that takes bytes for characters, UTF-8 may well
+        hold what UTF-8 itself does not: 0x9B begins a control sequence.
+      eight_bit: let bytes that are not UTF-8 through, as they are.
+      control: let characters through that control the terminal, hide or reorder.
     """
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    if text.isascii() and text.replace("\n", "").isprintable():
-        return text
-    return "".join(map(_show, text))
+    # A byte that is let through is kept as a surrogate, which UTF-8 itself cannot hold.
+    text = data.decode("utf-8", "surrogateescape" if eight_bit else "replace")
+    shown = text.replace("\r\n", "\n").translate(_Shown(encoding, control=control))
+    return shown.encode(encoding, "surrogateescape")
 
 
-def _show(character: str) -> str:
-    if character == "\n" or is_safe(character):
-        return character
-    codepoint = ord(character)
-    if codepoint < 0x20 or codepoint == 0x7F:
-        return f"^{chr(codepoint ^ 0x40)}"
-    return f"<U+{codepoint:04X}>"
+class _Shown(dict[int, str]):
+    """What each character is shown as, found when it is first asked for."""
+
+    def __init__(self, encoding: str, *, control: bool) -> None:
+        super().__init__()
+        self._encoding = encoding
+        self._control = control
+
+    def __missing__(self, codepoint: int) -> str:
+        self[codepoint] = shown = self._show(chr(codepoint))
+        return shown
+
+    def _show(self, character: str) -> str:
+        codepoint = ord(character)
+        if self._control or character == "\n" or is_safe(character) or _is_kept_byte(codepoint):
+            try:
+                character.encode(self._encoding, "surrogateescape")
+            except UnicodeEncodeError:
+                pass
+            else:
+                return character
+        if codepoint < 0x20 or codepoint == 0x7F:
+            return f"^{chr(codepoint ^ 0x40)}"
+        return f"<U+{codepoint:04X}>"
+
+
+def _is_kept_byte(codepoint: int) -> bool:
+    """Whether decoding made it of a byte that is not UTF-8 (PEP 383)."""
+    return 0xDC80 <= codepoint <= 0xDCFF
