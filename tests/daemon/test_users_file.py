@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import trio
+
 from tests.running import CONFIG, run_daemon
 
 
@@ -67,3 +69,32 @@ async def test_starts_without_the_file_and_takes_it_when_it_comes(tmp_path: Path
         (tmp_path / "later" / "users").write_text("moshez: Arrived\n")
         await daemon.logged("users file read")
         assert await daemon.finger(b"moshez\r\n") == b"Arrived\r\n"
+
+
+async def test_a_large_file_while_queries_go_on(tmp_path: Path) -> None:
+    """While 50,000 lines are read again, each answer is an old line or a new one, whole."""
+
+    def write(text: str) -> None:
+        new = tmp_path / "users.new"
+        new.write_text("".join(f"user{n}: {text} {n}\n" for n in range(50_000)))
+        new.rename(tmp_path / "users")
+
+    async with run_daemon(tmp_path) as daemon:
+        for count, text in enumerate(("Happy", "Well", "Happy again"), start=2):
+            write(text)
+            answers: set[bytes] = set()
+            async with trio.open_nursery() as nursery:
+
+                async def ask(answers: set[bytes] = answers) -> None:
+                    while True:
+                        answers.add(await daemon.finger(b"user49999\r\n"))
+
+                nursery.start_soon(ask)
+                record = await daemon.logged("users file read", count)
+                nursery.cancel_scope.cancel()
+            assert (record["users"], record["changed"]) == (50_000, 50_000 + 2 * (count == 2))
+            assert answers <= {
+                *(b"No such user\r\n", b"Happy 49999\r\n"),
+                *(b"Well 49999\r\n", b"Happy again 49999\r\n"),
+            }
+            assert await daemon.finger(b"user7\r\n") == f"{text} 7\r\n".encode()

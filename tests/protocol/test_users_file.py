@@ -1,7 +1,7 @@
 """The users file: a bad line is named and spoils no other."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import texts
@@ -14,7 +14,14 @@ from trio_finger.protocol.text import (
     parse_name,
     parse_status,
 )
-from trio_finger.protocol.users_file import Entry, LineFault, format_entry, parse_users
+from trio_finger.protocol.users_file import (
+    _PLAIN,
+    Entry,
+    LineFault,
+    _parse_line,
+    format_entry,
+    parse_users,
+)
 
 
 def parse(data: bytes) -> list[Entry | LineFault]:
@@ -167,3 +174,25 @@ entries = st.builds(
 def test_format_and_parse_are_inverses(entries: list[Entry]) -> None:
     """A file that was written is read again as the same entries."""
     assert parse(b"".join(map(format_entry, entries))) == entries
+
+
+nearly_plain = texts(":# .\tabAB\x7f", max_size=30) | st.builds(
+    "{}:{}{}".format,
+    st.text(st.characters(codec="ascii"), max_size=66),
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.text(st.characters(codec="ascii"), max_size=20),
+)
+
+
+@given(nearly_plain.filter(lambda line: not {"\n", "\r"} & set(line)))
+@example("a" * 64 + ": " + "s" * MAX_STATUS)
+@example("a" * 65 + ": " + "s" * MAX_STATUS)
+@example("a: " + "s" * (MAX_STATUS + 1))
+@example(".: a")
+@example("a: a ")
+def test_plain_lines_are_read_as_others_are(line: str) -> None:
+    """What is taken for plain, and so is not looked at with care, would come to the same."""
+    data = line.encode("utf-8", "replace")
+    if plain := _PLAIN.fullmatch(data):
+        name, status = plain.groups()
+        assert _parse_line(data) == Entry(name.decode(), status.decode())

@@ -1,6 +1,6 @@
 """User maps to test: files, clocks and stores for them, and what one asks of them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,11 @@ from trio_finger.usermap import ANYBODY, Caller, Change, Status, UserMap
 
 START = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
 MODIFIED = datetime(2026, 11, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+YEAR = timedelta(days=365)
+LISTED = Status("moshez", "A", MODIFIED)
+
+Write = Callable[[UserMap], Awaitable[object]]
 
 
 def stopped_clock() -> datetime:
@@ -116,6 +121,21 @@ async def tell(
 async def clear(users: UserMap, name: str, by: Caller = ANYBODY) -> Status | None:
     """Clear a status."""
     return await users.set(SetRequest(name, ""), by=by)
+
+
+async def interrupted(work: Awaitable[object], turns: int) -> None:
+    """Do *work*, and cancel it after so many turns of everybody."""
+
+    async def do(scope: trio.CancelScope) -> None:
+        with scope:
+            await work
+
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        nursery.start_soon(do, scope)
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
 
 
 @asynccontextmanager

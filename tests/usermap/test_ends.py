@@ -1,6 +1,5 @@
 """A status that has an end goes back by itself, at the time that clocks on the wall say."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -9,9 +8,13 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.usermap.maps import (
+    LISTED,
+    MINUTE,
     MODIFIED,
     START,
+    YEAR,
     WallClock,
+    Write,
     clear,
     expiring,
     hiding,
@@ -24,18 +27,6 @@ from tests.usermap.maps import (
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import ANYBODY, OPERATOR, Change, Status, UserMap
-
-MINUTE = timedelta(minutes=1)
-YEAR = timedelta(days=365)
-Write = Callable[[UserMap], Awaitable[object]]
-
-LISTED = Status("moshez", "A", MODIFIED)
-
-
-@pytest.fixture
-def wall() -> WallClock:
-    return WallClock()
-
 
 # What an end does
 

@@ -1,7 +1,5 @@
 """Ends and writers: between an end and its being noticed, a store that fails, and the cost."""
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -10,11 +8,14 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from tests.usermap.maps import (
-    MODIFIED,
+    LISTED,
+    MINUTE,
     START,
+    YEAR,
     FailingStore,
     SlowStore,
     WallClock,
+    Write,
     clear,
     expiring,
     listed,
@@ -26,18 +27,6 @@ from tests.usermap.maps import (
 from trio_finger.store import MemoryStore, Told
 from trio_finger.usermap import Change, RefusedError, Status, UserMap
 from trio_finger.usermap._ends import Ends
-
-MINUTE = timedelta(minutes=1)
-YEAR = timedelta(days=365)
-Write = Callable[[UserMap], Awaitable[object]]
-
-LISTED = Status("moshez", "A", MODIFIED)
-
-
-@pytest.fixture
-def wall() -> WallClock:
-    return WallClock()
-
 
 # Between an end and its being noticed
 

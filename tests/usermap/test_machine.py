@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from unicodedata import normalize
+from unittest.mock import patch
 
 import pytest
 import trio
@@ -13,7 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
-from tests.usermap.maps import START, FailingStore, clear, expiring, taken, tell
+from tests.usermap.maps import (
+    START,
+    FailingStore,
+    clear,
+    expiring,
+    interrupted,
+    taken,
+    tell,
+)
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import fold
 from trio_finger.store import StoreError, Told
@@ -92,16 +101,24 @@ class Model:
             if status.until is not None and status.until <= now:
                 del self.told[key]
 
-    def read(self, file: File, modified: datetime) -> None:
-        old, self.lines = self.lines, {}
+    def read(self, file: File, modified: datetime, *, partial: bool = False) -> None:
+        old, self.lines = self.lines, dict(self.lines) if partial else {}
         for name, line in file.items():
             key, since = fold(name), modified
             if key in old and old[key][1].text == line.text:
                 since = old[key][0].since
             self.lines[key] = (Status(name, line.text, since), line)
-        self.told = {key: told for key, told in self.told.items() if told[1] == self.says(key)}
+        # Who set something may be on one of the lines that are faulty.
+        spared = set() if not partial else (self.told.keys() | self.plans) - self.lines.keys()
+        self.told = {
+            key: told
+            for key, told in self.told.items()
+            if key in spared or told[1] == self.says(key)
+        }
         self.plans = {
-            key: plan for key, plan in self.plans.items() if plan[2] == self.says_plan(key)
+            key: plan
+            for key, plan in self.plans.items()
+            if key in spared or plan[2] == self.says_plan(key)
         }
 
 
@@ -116,7 +133,7 @@ class MapMachine(RuleBasedStateMachine):
         self.now = START
         self.model = Model()
         self.store = FailingStore()
-        self.written = file
+        self.written, self.faulty = file, False
         self.boot()
 
     def boot(self) -> None:
@@ -130,7 +147,7 @@ class MapMachine(RuleBasedStateMachine):
         self.changes = self.subscription.enter_context(self.users.subscribe())
         self.read()
 
-    def read(self) -> int:
+    def read(self, *, interrupt: int | None = None) -> int:
         lines = {fold(name): (name, line) for name, line in self.written.items()}
         file = {key: Status(name, line.text, self.now) for key, (name, line) in lines.items()}
         profiles = {
@@ -138,8 +155,14 @@ class MapMachine(RuleBasedStateMachine):
             for key, (_, line) in lines.items()
             if line.plan or line.hidden
         }
-        self.model.read(dict(lines.values()), self.now)
-        return trio.run(self.users.replace_file, file, profiles)
+
+        async def read() -> int:
+            return await self.users.replace_file(file, profiles, partial=self.faulty)
+
+        if interrupt is not None:
+            trio.run(interrupted, read(), interrupt)
+        self.model.read(dict(lines.values()), self.now, partial=self.faulty)
+        return trio.run(read)
 
     def pause(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -208,8 +231,29 @@ class MapMachine(RuleBasedStateMachine):
     @rule(file=files, seconds=pauses)
     def edit_and_read(self, file: File, seconds: int) -> None:
         self.pause(seconds)
-        self.written = file
+        self.written, self.faulty = file, False
         self.read()
+
+    @rule(name=names, line=st.builds(Line, texts, plans, st.booleans()), seconds=pauses)
+    def edit_one_and_read(self, name: str, line: Line, seconds: int) -> None:
+        self.pause(seconds)
+        rest = {other: old for other, old in self.written.items() if fold(other) != fold(name)}
+        self.written, self.faulty = rest | {name: line}, False
+        self.read()
+
+    @rule(file=files, seconds=pauses)
+    def read_with_faults(self, file: File, seconds: int) -> None:
+        self.pause(seconds)
+        self.written, self.faulty = file, True
+        self.read()
+
+    @rule(file=files, turns=st.integers(0, 20), seconds=pauses)
+    def cancel_and_read(self, file: File, turns: int, seconds: int) -> None:
+        """The first reading is cancelled somewhere; it must come to the same in the end."""
+        self.pause(seconds)
+        self.written, self.faulty = file, False
+        with patch("trio_finger.usermap._pace._TURN", 0):
+            self.read(interrupt=turns)
 
     @rule(seconds=pauses)
     def read_again(self, seconds: int) -> None:
@@ -220,7 +264,7 @@ class MapMachine(RuleBasedStateMachine):
     def restart(self, file: File | None, seconds: int) -> None:
         self.pause(seconds)
         if file is not None:
-            self.written = file
+            self.written, self.faulty = file, False
         self.boot()
 
     @rule(name=names, text=texts)

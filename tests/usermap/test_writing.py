@@ -7,7 +7,6 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.usermap.maps import (
-    START,
     FailingStore,
     SlowStore,
     clear,
@@ -18,7 +17,7 @@ from tests.usermap.maps import (
     texts,
 )
 from trio_finger.store import Dropped, MemoryStore, StoreError, Told
-from trio_finger.usermap import Status, UserMap
+from trio_finger.usermap import UserMap
 
 # A store that fails or blocks
 
@@ -136,34 +135,6 @@ async def test_file_and_set_at_one_time() -> None:
         store.let()
     assert texts(users) == {"moshez": "B"}
     assert await store.load() == []
-
-
-async def test_readers_see_the_old_file_or_the_new() -> None:
-    """While a large file is taken over others run, and never see a mixture."""
-    many = 5000
-    users = await restart(
-        MemoryStore(), {f"u{n}": Status(f"u{n}", "old", START) for n in range(many)}
-    )
-    looks: list[set[str]] = []
-
-    async def read(done: trio.CancelScope) -> None:
-        with done:
-            while True:
-                looks.append({status.text for status in users})
-                await trio.lowlevel.checkpoint()
-
-    done = trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read, done)
-        changed = await users.replace_file(
-            {f"u{n}": Status(f"u{n}", "new", START) for n in range(many)}
-        )
-        looks.append({status.text for status in users})
-        done.cancel()
-    assert changed == many
-    assert all(len(look) == 1 for look in looks)
-    assert len(looks) > 2, "readers ran meanwhile"
-    assert looks[-1] == {"new"}
 
 
 async def test_store_that_cannot_tell() -> None:

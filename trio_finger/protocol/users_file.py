@@ -7,13 +7,27 @@ wrong is a fault, is told apart from the others, and spoils none of them.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
 
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import TextError, decode, fold, parse_name, parse_status
 
-_MAX_LINE = 8192  # bytes; a name, a status and some room
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+_MAX_LINE: Final = 8192  # bytes; a name, a status and some room
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+# What nearly all lines are, and there may be millions: ASCII, without any character that a
+# name or a status could not hold, and so without anything to clean or to refuse. Whatever
+# is not quite like this is looked at with care.
+_PLAIN: Final = re.compile(
+    rb"([^\x00-\x20#.@/:!,\x7f-\xff][^\x00-\x20@/:!,\x7f-\xff]{0,63})"
+    rb":[ ]?([\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?)(?:\n|\r\n?|\Z)"
+)
+_LINE: Final = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+_PLAIN_OR_LINE: Final = re.compile(b"%b|%b" % (_PLAIN.pattern, _LINE.pattern))
+
+# A line that is not plain takes about as long as a plain one for every so many bytes.
+_TURN: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +58,62 @@ class LineFault:
     words: str
 
 
-def parse_users(data: bytes) -> Iterator[Entry | LineFault | None]:
-    """Parse a users file; lines end in LF, CRLF or CR.
+def find_users(data: bytes) -> Iterator[tuple[int, int, str] | LineFault | None]:
+    """Go through a users file, whose lines end in LF, CRLF or CR, to see whom it names.
 
-    Every line yields something, ``None`` if it says nothing, so that whoever takes
-    turns with others can count them.
+    Somebody who is named a second time is found a second time, too: to know of that, one
+    has to know everybody, and where to keep that is another's to decide.
+
+    Yields:
+      For a user, where their line begins, its number from 1, and the name; `read_user` tells
+      the rest. For a line that says nothing, ``None``; and more of these before a line that
+      takes longer, so that whoever takes turns with others can count what is yielded.
     """
-    first: dict[str, int] = {}
     begin = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
-    for number, line in enumerate(_LINE.finditer(data, begin), start=1):
+    for number, found in enumerate(_PLAIN_OR_LINE.finditer(data, begin), start=1):
+        name, _, line = found.groups()
+        if line is None:
+            yield found.start(), number, name.decode()
+            continue
+        yield from repeat(None, 1 + min(len(line), _MAX_LINE) // _TURN)
         try:
-            entry = _parse_line(line[1])
+            entry = _parse_line(line)
         except TextError as error:
             yield LineFault(number, str(error))
-            continue
-        if entry is None:
-            yield None
-            continue
-        seen = first.setdefault(fold(entry.name), number)
-        if seen != number:
-            yield LineFault(number, f"{entry.name} is on line {seen} already")
         else:
-            yield entry
+            if entry is not None:
+                yield found.start(), number, entry.name
+
+
+def read_user(data: bytes, begin: int) -> tuple[str, str]:
+    """Return the name and the status on the line at *begin*, where `find_users` found a user."""
+    if plain := _PLAIN.match(data, begin):
+        name, status = plain.groups()
+        return name.decode(), status.decode()
+    line = _LINE.match(data, begin)
+    entry = _parse_line(line[1]) if line else None
+    assert entry is not None
+    return entry.name, entry.status
+
+
+def named_twice(name: str, line: int, first: int) -> LineFault:
+    """Return what is wrong with a line for *name* if there is one already."""
+    return LineFault(line, f"{name} is on line {first} already")
+
+
+def parse_users(data: bytes) -> Iterator[Entry | LineFault | None]:
+    """Parse a whole users file; lines that say nothing yield ``None``, long ones several."""
+    first: dict[str, int] = {}
+    for found in find_users(data):
+        if not isinstance(found, tuple):
+            yield found
+            continue
+        begin, number, name = found
+        seen = first.setdefault(fold(name), number)
+        if seen != number:
+            yield named_twice(name, number, seen)
+        else:
+            yield Entry(*read_user(data, begin))
 
 
 def format_entry(entry: Entry) -> bytes:

@@ -6,24 +6,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from trio_finger.config import Fault
-from trio_finger.protocol.profile import Profile
-from trio_finger.protocol.text import fold
-from trio_finger.protocol.users_file import LineFault, parse_users
+from trio_finger.config import Fault, Users
+from trio_finger.protocol.users_file import LineFault
 from trio_finger.protocol.users_toml import parse_users_toml
-from trio_finger.usermap import Status
+from trio_finger.sources._lines import Lines
+from trio_finger.sources._progress import Progress
+from trio_finger.usermap import Line, Listing
 
 # A file of a million users has some 50 MB. Much more is something else by mistake.
 MAX_FILE = 256 * 1024 * 1024  # bytes
 
-# Between two checkpoints while parsing: about a millisecond's work.
-_SLICE = 200  # lines
-_TOML_SLICE = 20  # short tables, or as much of long ones
+_TOML_SLICE = 20  # short tables between two checkpoints, or as much of long ones
+
+# Of a file that is nothing of the kind, every line may be wrong.
+MAX_FAULTS = 10_000
 
 _T = TypeVar("_T")
 
@@ -37,43 +39,72 @@ class UsersFile:
     """What a users file says.
 
     Attributes:
-      users: everybody whom it names, under their folded names.
-      profiles: what else it says of some of them, under the same.
-      faults: the lines that were skipped; of TOML, the tables.
+      users: everybody whom it names.
+      faults: the lines that were skipped, or some `MAX_FAULTS` of them; of TOML, the tables.
+      more_faults: how many there are besides.
       looks_cut: its last line has no end: somebody may still be writing it.
     """
 
-    users: dict[str, Status]
-    profiles: dict[str, Profile]
+    users: Listing
     faults: list[Fault]
+    more_faults: int
     looks_cut: bool
+
+
+class _Faults:
+    """What is wrong with a users file: all of it is counted, a good deal of it named."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._named: list[LineFault] = []
+        self.more = 0
+
+    def add(self, fault: LineFault) -> None:
+        if len(self._named) < MAX_FAULTS:
+            self._named.append(fault)
+        else:
+            self.more += 1
+
+    def named(self) -> list[Fault]:
+        """Return those that are named, in the order of their lines."""
+        self._named.sort(key=attrgetter("line"))
+        return [Fault(self._path, fault.line, fault.words) for fault in self._named]
 
 
 async def read_users_file(path: Path) -> UsersFile:
     """Read and parse the users file at *path*; statuses are as old as the file is.
 
-    It is TOML if its name ends in ``.toml``, and lines otherwise.
+    Others go on meanwhile, and if it takes long the log says how far it has come.
 
     Raises:
       UsersFileError: it is not there, not a file, empty, too large, or may not be read.
     """
     data, since = await _in_thread(_read, path)
-    users: dict[str, Status] = {}
-    profiles: dict[str, Profile] = {}
-    faults: list[Fault] = []
-    toml = path.suffix.lower() == ".toml"
-    work = _TOML_SLICE if toml else _SLICE
-    for count, item in enumerate(parse_users_toml(data) if toml else parse_users(data)):
-        if count % work == 0:
+    faults = _Faults(path)
+    progress = Progress("reading users file", path)
+    read = _read_toml if Users(file=path).is_toml else _read_lines
+    listing = await read(data, since, faults, progress)
+    return UsersFile(
+        listing, faults.named(), faults.more, looks_cut=not data.endswith((b"\n", b"\r"))
+    )
+
+
+async def _read_lines(data: bytes, since: datetime, faults: _Faults, progress: Progress) -> Listing:
+    lines = Lines(data, since)
+    await lines.find(faults.add, lambda place, line: progress(place, len(data), lines=line))
+    return lines
+
+
+async def _read_toml(data: bytes, since: datetime, faults: _Faults, progress: Progress) -> Listing:
+    listing = Listing()
+    for count, item in enumerate(parse_users_toml(data)):
+        if count % _TOML_SLICE == 0:
             await trio.lowlevel.checkpoint()
         if isinstance(item, LineFault):
-            faults.append(Fault(path, item.line, item.words))
+            faults.add(item)
         elif item is not None:
-            key = fold(item.name)
-            users[key] = Status(item.name, item.status, since)
-            if item.profile is not None:
-                profiles[key] = item.profile
-    return UsersFile(users, profiles, faults, looks_cut=not data.endswith((b"\n", b"\r")))
+            listing.put(Line(item.name, item.status, since, item.profile))
+    return listing
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from watchfiles import awatch
 
 from trio_finger.config import Users
 from trio_finger.log import get_log
-from trio_finger.protocol.text import fold
+from trio_finger.sources._progress import Progress
 from trio_finger.sources._users_file import (
     Stamp,
     UsersFile,
@@ -20,7 +20,7 @@ from trio_finger.sources._users_file import (
     stamp_users_file,
 )
 from trio_finger.store import StoreError
-from trio_finger.usermap import Status, UserMap
+from trio_finger.usermap import Line, Listing, UserMap
 
 # A file counts as written when it has not changed for so long (in seconds). That is
 # far more than the grain of a file's times, so a later change always shows in them.
@@ -65,7 +65,7 @@ async def watch_users(
       task_status: started once the file has been read, or cannot be.
     """
     if config is None:
-        await users.replace_file(_overlay({}, given))
+        await users.take_over(_put_over(Listing(), given))
         task_status.started()
         return
     follower = _Follower(config.file, given, users)
@@ -101,6 +101,7 @@ class _Follower:
                 file = await read_users_file(self._path)
             else:
                 file, stamp = await self._read_when_still()
+            count = len(file.users)
             changed = await self._take_over(file)
         except (UsersFileError, StoreError) as error:
             # What comes after this is read, even if it is the version seen last.
@@ -111,7 +112,7 @@ class _Follower:
             return
         self._seen = stamp
         self._complaint = ""
-        self._report(file, changed)
+        self._report(file, count, changed)
 
     async def _read_when_still(self) -> tuple[UsersFile, Stamp]:
         """Read the file once nobody is writing it any more."""
@@ -134,27 +135,31 @@ class _Follower:
         Where every line is wrong it is in another encoding, or another file by mistake:
         no reason to think that everybody is gone.
         """
-        if file.faults and not file.users:
+        if file.faults and not len(file.users):
             return None
-        return await self._users.replace_file(
-            _overlay(file.users, self._given), file.profiles, partial=bool(file.faults)
+        return await self._users.take_over(
+            _put_over(file.users, self._given),
+            partial=bool(file.faults),
+            report=Progress("taking over users file", self._path),
         )
 
-    def _report(self, file: UsersFile, changed: int | None) -> None:
+    def _report(self, file: UsersFile, users: int, changed: int | None) -> None:
         for fault in file.faults[:_FAULTS_SHOWN]:
             log.warning("users file line skipped", reason=str(fault))
-        if len(file.faults) > _FAULTS_SHOWN:
-            log.warning("more lines skipped", count=len(file.faults) - _FAULTS_SHOWN)
+        if more := max(len(file.faults) - _FAULTS_SHOWN, 0) + file.more_faults:
+            log.warning("more lines skipped", count=more)
         if changed is None:
             log.error(_NOT_TAKEN_OVER, reason=f"{self._path}: no line of it is right")
         else:
-            log.info("users file read", users=len(file.users), changed=changed)
+            log.info("users file read", users=users, changed=changed)
 
 
-def _overlay(users: dict[str, Status], given: Sequence[tuple[str, str]]) -> dict[str, Status]:
-    """Return *users* with those who were named on the command line over them."""
+def _put_over(listing: Listing, given: Sequence[tuple[str, str]]) -> Listing:
+    """Return *listing* with those who were named on the command line over its own."""
     now = datetime.now(UTC)
-    return users | {fold(name): Status(name, status, now) for name, status in given}
+    for name, status in given:
+        listing.put(Line(name, status, now))
+    return listing
 
 
 async def _notice_changes(path: Path, wake: trio.MemorySendChannel[None]) -> None:

@@ -51,6 +51,19 @@ class Ends:
     def _seconds_left(self, now: datetime) -> float:
         return (self._heap[0][0] - now).total_seconds() if self._heap else math.inf
 
+    def due(self, now: datetime) -> set[str]:
+        """Return whose statuses have ended by *now*: usually nobody, for they are taken out."""
+        found: set[str] = set()
+        places = [0]
+        while places:
+            at = places.pop()
+            if at < len(self._heap) and self._heap[at][0] <= now:
+                end, key = self._heap[at]
+                if self._ends.get(key) == end:
+                    found.add(key)
+                places += (2 * at + 1, 2 * at + 2)  # those below end no earlier
+        return found
+
     def pop_due(self, now: datetime) -> Iterator[str]:
         """Take out whose statuses have ended by *now*, the earliest first."""
         while self._heap and self._heap[0][0] <= now:

@@ -33,6 +33,11 @@ class ChangeFeed:
     def __init__(self) -> None:
         self._subscribers: set[trio.MemorySendChannel[Change]] = set()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody has subscribed."""
+        return bool(self._subscribers)
+
     def publish(self, change: Change) -> None:
         """Hand *change* to every subscriber; drop those with no room for it."""
         for subscriber in list(self._subscribers):

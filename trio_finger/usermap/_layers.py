@@ -8,54 +8,59 @@ one look-up in each layer. Nothing here waits, and nothing here is kept anywhere
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from trio_finger.protocol.profile import Profile
 from trio_finger.store import Dropped, Field, Told
+from trio_finger.usermap._file import FileLayer
+from trio_finger.usermap._part import MASK, Part
 from trio_finger.usermap._status import Status
 
-_NO_PROFILE = Profile()
+_NO_PROFILE: Final = Profile()
 
-ToldLayers = Mapping[Field, dict[str, Told]]
+# How many statuses that were asked for are at hand, so that they need not be put together
+# anew. They take some two megabytes, and the garbage collector a millisecond.
+_AT_HAND: Final = 16_384
 
 
 class Layers:
     """Everybody's status and profile, by folded name.
 
     Args:
-      told: what was told, by what it is.
       clock: tells the time (UTC).
-      file: what the users file says they are up to.
-      profiles: what it says of them besides, of those of whom it says something.
-      partial: it may say more than is known here: it is still to be read, or has faults.
-      may_hide: it can hide users.
+      may_hide: the file can hide users.
+
+    Attributes:
+      told: what was told, by what it is; only `put` changes it.
+      file: what the users file says; only `edit` changes it.
+      at_hand: what holds for some of those who were asked for, and has no end.
     """
 
-    def __init__(
-        self,
-        told: ToldLayers,
-        clock: Callable[[], datetime],
-        file: Mapping[str, Status],
-        profiles: Mapping[str, Profile],
-        *,
-        partial: bool,
-        may_hide: bool,
-    ) -> None:
-        self.told = told
-        self.file = file
-        self.profiles = profiles
-        self._partial = partial
+    def __init__(self, clock: Callable[[], datetime], *, may_hide: bool) -> None:
+        self.file = FileLayer()
+        self._parts = self.file.parts
+        self.at_hand: dict[str, Status] = {}
+        self._statuses: dict[str, Told] = {}
+        self._plans: dict[str, Told] = {}
+        self.told: Mapping[Field, dict[str, Told]] = {
+            "status": self._statuses,
+            "plan": self._plans,
+        }
+        self._partial = True
         self._may_hide = may_hide
         self._clock = clock
-        self._statuses = told["status"]
-        self._plans = told["plan"]
 
-    def over(
-        self, file: Mapping[str, Status], profiles: Mapping[str, Profile], *, partial: bool
-    ) -> "Layers":
-        """Return what was told over another file."""
-        return Layers(
-            self.told, self._clock, file, profiles, partial=partial, may_hide=self._may_hide
-        )
+    @property
+    def partial(self) -> bool:
+        """Whether the file may say more than is known: it is still to be read, or has faults."""
+        return self._partial
+
+    @partial.setter
+    def partial(self, partial: bool) -> None:
+        self._partial = partial
+        self.at_hand.clear()
+
+    # Reading
 
     def status(self, key: str) -> Status | None:
         """Return what holds for *key*, hidden or not; ``None`` for nobody."""
@@ -66,9 +71,10 @@ class Layers:
         return self._over_file(key, told)
 
     def _over_file(self, key: str, told: Told | None) -> Status | None:
-        listed = self.file.get(key)
         if told is not None:
-            return Status(listed.name if listed else told.name, told.text, told.since, told.until)
+            name = self.file.name(key) or told.name
+            return Status(name, told.text, told.since, told.until)
+        listed = self.file.status(key)
         if listed is None and (plan := self._plans.get(key)) is not None:
             return Status(plan.name, "", plan.since)
         return listed
@@ -76,6 +82,18 @@ class Layers:
     def visible(self, key: str) -> Status | None:
         """Return what holds for *key*; ``None`` for nobody, and for the hidden."""
         return None if self.is_hidden(key) else self.status(key)
+
+    def look_up(self, key: str) -> Status | None:
+        """Return the same, and have it at hand the next time."""
+        named = key in self._parts[hash(key) & MASK].texts
+        if not named and key not in self._statuses and key not in self._plans:
+            return None  # a name that nobody has is asked for often enough
+        status = self.visible(key)
+        if status is not None and status.until is None:
+            if len(self.at_hand) >= _AT_HAND:
+                self.at_hand.clear()
+            self.at_hand[key] = status
+        return status
 
     def announced(self, key: str) -> Status | None:
         """Return what subscribers hear of *key*: that a status is over once it is taken back."""
@@ -86,47 +104,45 @@ class Layers:
         if self._may_hide and self._partial and key not in self.file:
             # It named them when they set something, and may still, with more to say.
             return any(key in layer and layer[key].over is not None for layer in self.told.values())
-        profile = self.profiles.get(key)
+        profile = self.file.profile(key)
         return profile is not None and profile.hidden
+
+    def is_plain(self, key: str, new: Part) -> bool:
+        """Whether nothing was told of *key*, and no profile is there or in *new*."""
+        return not (
+            self._parts[hash(key) & MASK].profiles
+            or new.profiles
+            or key in self._statuses
+            or key in self._plans
+        )
 
     def profile(self, key: str) -> Profile:
         """Return the profile of *key*, with the plan that holds; an empty one for the hidden."""
         if self.is_hidden(key):
             return _NO_PROFILE
-        profile = self.profiles.get(key, _NO_PROFILE)
+        profile = self.file.profile(key) or _NO_PROFILE
         told = self._plans.get(key)
         return profile if told is None else replace(profile, plan=told.text)
 
     def said(self, key: str, field: Field) -> str | None:
         """Return what the file says there; ``None`` if it does not name that user."""
-        listed = self.file.get(key)
-        if listed is None:
-            return None
-        return listed.text if field == "status" else self.profiles.get(key, _NO_PROFILE).plan
+        text = self.file.text(key)
+        if text is None or field == "status":
+            return text
+        return (self.file.profile(key) or _NO_PROFILE).plan
 
-    def everybody(self) -> list[str]:
-        """Return the keys of all whom the layers name, sorted."""
-        return sorted(self.file.keys() | self._statuses.keys() | self._plans.keys())
+    def outdated(self, key: str, new: Part) -> list[Dropped]:
+        """Return what is over for *key* if *new* is what the file says."""
+        text = new.texts.get(key)
+        plan = None if text is None else new.profiles.get(key, _NO_PROFILE).plan
+        said: Mapping[Field, str | None] = {"status": text, "plan": plan}
+        return [
+            Dropped(told.name, field)
+            for field, layer in self.told.items()
+            if (told := layer.get(key)) is not None and told.over != said[field]
+        ]
 
-    def count(self) -> int:
-        """Return how many users are there for everybody."""
-        besides = self._statuses.keys() | self._plans.keys()
-        hidden = sum(profile.hidden for profile in self.profiles.values())
-        others = sum(key not in self.file and self.visible(key) is not None for key in besides)
-        return len(self.file) + others - hidden
-
-    def outdated(self) -> dict[str, list[Dropped]]:
-        """Return what was told over something that the file no longer says, by user."""
-
-        def is_unknown(key: str) -> bool:
-            return self._partial and key not in self.file
-
-        found: dict[str, list[Dropped]] = {}
-        for field, layer in self.told.items():
-            for key, told in layer.items():
-                if told.over != self.said(key, field) and not is_unknown(key):
-                    found.setdefault(key, []).append(Dropped(told.name, field))
-        return found
+    # Writing
 
     def put(self, key: str, writes: Iterable[Told | Dropped]) -> None:
         """Take over *writes* for *key*, which are kept by now."""
@@ -135,3 +151,9 @@ class Layers:
                 self.told[write.field][key] = write
             else:
                 self.told[write.field].pop(key, None)
+        self.at_hand.pop(key, None)
+
+    def edit(self, key: str, new: Part) -> None:
+        """Have the file say of *key* what *new* says, if anything."""
+        self.file.take(key, new)
+        self.at_hand.pop(key, None)

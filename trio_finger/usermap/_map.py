@@ -10,36 +10,28 @@ asked for while the one before had it. A disk takes as long for one status as fo
 hundred, so a crowd of setters does not wait in line for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
-from itertools import islice
+from functools import partial as bind
 from typing import NoReturn
 
 import trio
 
-from trio_finger.log import get_log
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
 from trio_finger.store import Dropped, Past, Store, StoreError, Told
 from trio_finger.usermap._asking import Ask, RefusedError, decide, is_secret, understand
 from trio_finger.usermap._caller import Caller
-from trio_finger.usermap._ends import Ends
-from trio_finger.usermap._feed import FEED_SIZE, Change, ChangeFeed
-from trio_finger.usermap._layers import Layers
+from trio_finger.usermap._current import Current
+from trio_finger.usermap._feed import FEED_SIZE, Change
+from trio_finger.usermap._keeper import keep, take_back_ended
+from trio_finger.usermap._listing import Listing
+from trio_finger.usermap._pace import Pace
 from trio_finger.usermap._status import Status
+from trio_finger.usermap._takeover import Report, TakeOver, say_nothing
 from trio_finger.usermap._tokens import find_bearer
-
-# Work on a whole map of users is done in slices of this many, about a millisecond,
-# with a checkpoint between them, so that queries go on meanwhile.
-_SLICE = 500
-
-# How long a store may take: a shield must have an end. (A thread that waits for a disk
-# cannot be cut off, and takes what it takes.)
-_KEEP_SECONDS = 30
-
-log = get_log("users")
 
 
 def _now() -> datetime:
@@ -69,12 +61,11 @@ class UserMap:
         self._store = store
         self._clock = clock
         self._lock = trio.Lock()
-        self._feed = ChangeFeed()
-        self._layers = Layers(
-            {"status": {}, "plan": {}}, clock, {}, {}, partial=True, may_hide=may_hide
-        )
+        self._turns = trio.Lock()  # one file after the other
+        self._current = Current(clock, may_hide=may_hide)
+        self._layers = self._current.layers
+        self._at_hand = self._layers.at_hand
         self._asks: list[Ask] = []  # no more than there are connections
-        self._ends = Ends()
 
     async def load(self) -> None:
         """Take over what the store has kept from an earlier run.
@@ -83,16 +74,17 @@ class UserMap:
           StoreError: the store cannot tell.
         """
         async with self._lock:
-            for count, told in enumerate(await self._store.load()):
-                if count % _SLICE == 0:
-                    await trio.lowlevel.checkpoint()
-                self._put(fold(told.name), [told])
+            pace = Pace()
+            for told in await self._store.load():
+                self._current.put(fold(told.name), [told])
+                await pace.did(5)
 
     # Reading
 
     def get(self, name: str) -> Status | None:
         """Return what *name*, in any spelling, is up to; ``None`` for no such user."""
-        return self._layers.visible(fold(name))
+        key = fold(name)
+        return self._at_hand.get(key) or self._layers.look_up(key)
 
     def profile(self, name: str) -> Profile:
         """Return the profile of a user whom `get` knows, with the plan that holds."""
@@ -103,14 +95,25 @@ class UserMap:
         return self._layers.is_hidden(fold(name))
 
     def __len__(self) -> int:
-        return self._layers.count()
+        return len(self._current)
 
     def __iter__(self) -> Iterator[Status]:
-        """Iterate over everybody's status, in the order of their folded names."""
-        for key in self._layers.everybody():
-            status = self._layers.visible(key)
-            if status is not None:
-                yield status
+        """Iterate over everybody's status, in the order of their folded names.
+
+        Whoever iterates may take as long as they like, and let others run between any two
+        users: it goes on with whoever comes next by then. So everybody is among them who
+        was there all the time, and nobody twice.
+        """
+        return iter(self._current)
+
+    def named(self, word: str, limit: int) -> list[Status]:
+        """Return those in whose full name *word* is a word, in the order of iteration.
+
+        Args:
+          word: compared as names are; punctuation around it says nothing.
+          limit: how many to return at most.
+        """
+        return self._current.named(word, limit)
 
     async def history(self, name: str) -> list[Past]:
         """Return the statuses that were set for a user, the newest first.
@@ -124,7 +127,7 @@ class UserMap:
         self, size: int = FEED_SIZE
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Change]]:
         """Receive every change from now on; see `ChangeFeed.subscribe`."""
-        return self._feed.subscribe(size)
+        return self._current.feed.subscribe(size)
 
     async def identify(self, token: str) -> Caller | None:
         """Return who bears *token*, as the store knows it this moment; ``None`` if nobody may.
@@ -175,26 +178,46 @@ class UserMap:
             except RefusedError as error:
                 ask.error = error
         try:
-            await self._keep([write for some in writes.values() for write in some])
+            await keep(self._store, [write for some in writes.values() for write in some])
         except StoreError as error:
             for key in writes:
                 batch[key].error = StoreError(str(error))
         else:
             for key, some in writes.items():
-                self._put(key, some)
+                self._current.put(key, some)
         for ask in batch.values():
             ask.settled = True
         # What a fault has kept from being settled is still there, for the next to try.
         self._asks = [ask for ask in self._asks if not ask.settled]
 
-    async def _keep(self, writes: list[Told | Dropped]) -> None:
-        """Have the store keep *writes*, for whoever asked, whatever becomes of this task."""
-        if not writes:
-            return
-        with trio.move_on_after(_KEEP_SECONDS, shield=True) as scope:
-            await self._store.write(writes)
-        if scope.cancelled_caught:
-            raise StoreError("the store does not answer")
+    async def take_over(
+        self, listing: Listing, *, partial: bool = False, report: Report = say_nothing
+    ) -> int:
+        """Take *listing* for what the users file says now.
+
+        A line that says what it said before keeps its `Status.since`. Where a line
+        was added, edited or removed, whatever a person had set over it is over.
+
+        Readers go on meanwhile, and see one user after the other change. Who sets something
+        waits while the differences are applied, not while they are being found.
+
+        Args:
+          listing: what the file says; not to be used any more.
+          partial: the file has faults, any of which may stand for somebody who was listed
+            before. So nobody is taken for removed; whoever is missing is as they were.
+          report: hears now and then how much of how much has been done.
+
+        Returns:
+          How many users changed.
+
+        Raises:
+          StoreError: what is over could not be dropped. Nothing has changed.
+        """
+        async with self._turns:
+            new = TakeOver(listing, self._current, partial=partial, report=report)
+            await new.compare()
+            async with self._lock:
+                return await new.apply(bind(keep, self._store))
 
     async def replace_file(
         self,
@@ -203,16 +226,12 @@ class UserMap:
         *,
         partial: bool = False,
     ) -> int:
-        """Take *listed* for what the users file says now.
-
-        A line that says what it said before keeps its `Status.since`. Where a line
-        was added, edited or removed, whatever a person had set over it is over.
+        """Do the same with a file that is small enough to be in memory as a whole.
 
         Args:
           listed: everybody whom the file names, under their folded names.
           profiles: what it says of them besides, likewise, where it says something.
-          partial: the file has faults, any of which may stand for somebody who was listed
-            before. So nobody is taken for removed; whoever is missing is as they were.
+          partial: as with `take_over`.
 
         Returns:
           How many users changed.
@@ -220,72 +239,8 @@ class UserMap:
         Raises:
           StoreError: what is over could not be dropped. Nothing has changed.
         """
-        known = dict(profiles or {})
-        async with self._lock:
-            old = self._layers
-            file: dict[str, Status] = {}
-            changed: dict[str, list[Dropped]] = {}
-            for count, (key, status) in enumerate(listed.items()):
-                if count % _SLICE == 0:
-                    await trio.lowlevel.checkpoint()
-                before = old.file.get(key)
-                if before is not None and before.text == status.text:
-                    status = Status(status.name, before.text, before.since)
-                if status != before or known.get(key) != old.profiles.get(key):
-                    changed[key] = []
-                file[key] = status
-            missing = old.file.keys() - file.keys()
-            if partial:
-                file |= {key: old.file[key] for key in missing}
-                known |= {key: old.profiles[key] for key in missing & old.profiles.keys()}
-            else:
-                changed |= {key: [] for key in missing}
-
-            new = old.over(file, known, partial=partial)
-            changed |= new.outdated()
-            await self._keep([write for writes in changed.values() for write in writes])
-
-            # From here to the end nothing waits: readers see the old or the new.
-            heard = {key: old.announced(key) for key in changed}
-            self._layers = new
-            return sum(self._change(key, writes, heard[key]) for key, writes in changed.items())
-
-    # Ends
+        return await self.take_over(Listing.of(listed, profiles or {}), partial=partial)
 
     async def expire(self) -> NoReturn:
         """Take statuses back when their end has come, for ever: cancel this to stop."""
-        while True:
-            await self._ends.wait_for_next(self._clock)
-            async with self._lock:
-                await self._take_back()
-
-    async def _take_back(self) -> None:
-        """Take back some of what has ended; the lock is held."""
-        over: list[Told | Dropped] = []
-        for key in islice(self._ends.pop_due(self._clock()), _SLICE):
-            over.append(Dropped(self._layers.told["status"][key].name))
-            self._put(key, over[-1:])
-        try:
-            await self._keep(over)
-        except StoreError as error:
-            # No reader sees them any more, and the next start finds them ended.
-            log.warning("ended statuses not cleared away", reason=str(error))
-
-    # Both layers and the feed
-
-    def _put(self, key: str, writes: Sequence[Told | Dropped]) -> None:
-        """Go by *writes*, which are kept, and tell whoever subscribed."""
-        self._change(key, writes, self._layers.announced(key))
-
-    def _change(self, key: str, writes: Sequence[Told | Dropped], before: Status | None) -> bool:
-        """Do so, where *before* is what they heard last; return whether there was news."""
-        self._layers.put(key, writes)
-        for write in writes:
-            if write.field == "status":
-                self._ends.put(key, write.until if isinstance(write, Told) else None)
-        status = self._layers.announced(key)
-        either = status or before
-        if either is None or status == before:
-            return False
-        self._feed.publish(Change(either.name, status))
-        return True
+        await take_back_ended(self._current, self._store, self._lock, self._clock)

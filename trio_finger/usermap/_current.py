@@ -1,0 +1,107 @@
+"""What holds now, and who hears when that changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from trio_finger.store import Dropped, Told
+from trio_finger.usermap._ends import Ends
+from trio_finger.usermap._feed import Change, ChangeFeed
+from trio_finger.usermap._layers import Layers
+from trio_finger.usermap._part import Part, part_of
+from trio_finger.usermap._roster import Roster
+from trio_finger.usermap._status import Status
+
+
+class Current:
+    """The layers, and all that has to go with them when they change: nothing here waits.
+
+    Args:
+      clock: tells the time (UTC).
+      may_hide: the users file can hide users.
+
+    Attributes:
+      layers: what holds.
+      ends: when that ends.
+      feed: tells what changes.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], *, may_hide: bool) -> None:
+        self.layers = Layers(clock, may_hide=may_hide)
+        self.ends = Ends()
+        self.feed = ChangeFeed()
+        self._clock = clock
+        # Whom subscribers know to be there: whoever is visible, or has been until just now.
+        self._roster = Roster()
+
+    def __len__(self) -> int:
+        return len(self._roster) - sum(
+            self.layers.announced(key) is not None and self.layers.visible(key) is None
+            for key in self.ends.due(self._clock())
+        )
+
+    def __iter__(self) -> Iterator[Status]:
+        key = ""  # comes before any other
+        while keys := self._roster.after(key):
+            for key in keys:
+                if (status := self.layers.visible(key)) is not None:
+                    yield status
+
+    def named(self, word: str, limit: int) -> list[Status]:
+        """Return those who have *word* in their full name; see `UserMap.named`."""
+        found: list[Status] = []
+        for key in self.layers.file.full_names.find(word):
+            if len(found) == limit:
+                break
+            if (status := self.layers.visible(key)) is not None:
+                found.append(status)
+        return found
+
+    def put(self, key: str, writes: Sequence[Told | Dropped]) -> bool:
+        """Go by *writes*, which are kept, and return whether there was news for anybody."""
+        before = self.layers.announced(key)
+        self._put(key, writes)
+        return self._tell(key, before)
+
+    def edit(self, key: str, new: Part, writes: Sequence[Dropped] = ()) -> bool:
+        """Do the same where the users file says of *key* what *new* says from now on."""
+        if not writes and not self.feed.is_heard and self.layers.is_plain(key, new):
+            return self._edit_plain(key, new)
+        before = self.layers.announced(key)
+        if writes:
+            self._put(key, writes)
+        self.layers.edit(key, new)
+        return self._tell(key, before)
+
+    def _edit_plain(self, key: str, new: Part) -> bool:
+        """Do it for one who has nothing but a status, with nobody to tell.
+
+        Nearly every line of a large file is of that kind, and takes a fraction of the time.
+        """
+        part = self.layers.file.parts[part_of(key)]
+        before, now = part.texts.get(key), new.texts.get(key)
+        news = before != now or part.names.get(key) != new.names.get(key)
+        self.layers.edit(key, new)
+        if before is None and now is not None:
+            self._roster.add(key)
+        elif before is not None and now is None:
+            self._roster.discard(key)
+        return news
+
+    def _put(self, key: str, writes: Sequence[Told | Dropped]) -> None:
+        self.layers.put(key, writes)
+        for write in writes:
+            if write.field == "status":
+                self.ends.put(key, write.until if isinstance(write, Told) else None)
+
+    def _tell(self, key: str, before: Status | None) -> bool:
+        """Tell whoever subscribed, where *before* is what they heard last."""
+        now = self.layers.announced(key)
+        either = now or before
+        if either is None or now == before:
+            return False
+        if before is None:
+            self._roster.add(key)
+        elif now is None:
+            self._roster.discard(key)
+        self.feed.publish(Change(either.name, now))
+        return True
