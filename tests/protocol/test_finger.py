@@ -146,7 +146,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("data", "query"), CASES)
-def test_rfc_1288(data: bytes, query: Query) -> None:
+def test_r2_whole_grammar(data: bytes, query: Query) -> None:
     """Every form of RFC 1288, 2.3 means what the RFC says, and liberal ones what is meant."""
     line = read(*filter(None, [data]), b"")
     assert line is not None
@@ -157,7 +157,7 @@ def test_rfc_1288(data: bytes, query: Query) -> None:
 @example(b"\xff")
 @example(b"\xff\xfb")
 @example(b"\xff\xff\xf1\xfb\x01")
-def test_no_line_is_refused(line: bytes) -> None:
+def test_r2_no_line_is_refused(line: bytes) -> None:
     """Any line is a query, whose names and hosts hold nothing that parted them."""
     query = parse_query(line)
     for name in query.names:

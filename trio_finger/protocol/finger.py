@@ -80,6 +80,8 @@ def parse_query(line: bytes) -> Query:
     commas part names. Text that is not UTF-8 can be nobody's name and is kept so
     that it stays nobody's. No line is refused.
     """
+    if line.isalnum():  # in ASCII: one plain name, as almost every query is
+        return Query((line.decode("ascii"),))
     words = _TELNET.sub(b"", line).decode("utf-8", "surrogateescape").replace(",", " ").split()
     names = [word for word in words if word.lower() != _VERBOSE]
     verbose = len(names) < len(words)

@@ -3,119 +3,144 @@
 This waits for nothing, so whoever has a whole query can answer it on the spot.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 from trio_finger.config import Finger
+from trio_finger.protocol.ascii import to_ascii
 from trio_finger.protocol.finger import Query, parse_query
-from trio_finger.protocol.text import format_age
+from trio_finger.services.finger._long import join_blocks, long_lines
+from trio_finger.services.finger._match import MAX_USERS, Match, match_logins, match_names
+from trio_finger.services.finger._pieces import encode_in_pieces, encode_lines
+from trio_finger.services.finger._table import table_lines
 from trio_finger.usermap import Status, UserMap
 
 NO_SUCH_USER = "No such user"
 NO_STATUS = "No status"
-NOBODY = "No users"
-FORWARDING_DENIED = "Finger forwarding service denied"  # RFC 1288, 3.2.1
-LIST_DENIED = "Finger online user list denied"  # RFC 1288, 3.2.2
+MORE = f"Only the first {MAX_USERS} users are shown; ask for a login"
 
-# As many as a person may well want at once; a line of hundreds is an enumeration.
-MAX_NAMES = 10
-TOO_MANY = f"Too many users in one query (at most {MAX_NAMES})"
-
-_WIDTH = 79  # columns of a list, one less than a terminal has
-_LOGIN_WIDTH = 20
-_NAME_WIDTH = 20
-_MIDDLE = 40
+Result = Literal[
+    "status", "long", "list", "unknown", "forwarding denied", "list denied", "too many", "too long"
+]
 
 
-def answer_query(line: bytes, users: UserMap, config: Finger, *, now: datetime) -> bytes:
-    """Return the whole answer to the query in *line*, CRLF after every line of it.
+class Answer(NamedTuple):
+    """What a query is answered.
+
+    Attributes:
+      result: of what kind it is.
+      found: the users whom it shows, as the map spells them; nobody for a list.
+      data: all of it, CRLF after every line; what may be long as pieces, each of which is
+        made when it is asked for, takes a millisecond at most and has less than 64 KiB.
+    """
+
+    result: Result
+    found: tuple[str, ...]
+    data: bytes | Iterator[bytes]
+
+
+# The first two in the words of RFC 1288, 3.2.1 and 3.2.2. A query to be forwarded is refused
+# in the same words whether or not it is well-formed.
+_FORWARDING_DENIED = Answer("forwarding denied", (), b"Finger forwarding service denied\r\n")
+_LIST_DENIED = Answer("list denied", (), b"Finger online user list denied\r\n")
+_TOO_MANY = Answer(
+    "too many", (), f"Too many users in one query (at most {MAX_USERS})\r\n".encode()
+)
+_NOBODY = Answer("list", (), b"No users\r\n")
+_UNKNOWN = Answer("unknown", (), f"{NO_SUCH_USER}\r\n".encode())
+
+
+def now_utc() -> datetime:
+    """Return the time of the wall (UTC)."""
+    return datetime.now(UTC)
+
+
+def answer_query(
+    line: bytes, users: UserMap, config: Finger, *, clock: Callable[[], datetime] = now_utc
+) -> Answer:
+    """Return the answer to the query in *line* (RFC 1288, 2.5).
 
     Args:
       line: the query, without its end.
-      users: who is there; only read.
-      config: what may be answered.
-      now: the time (UTC) from which ages are counted.
+      users: who is there; only read, and if the answer is in pieces, while they are made.
+      config: what may be answered, and how.
+      clock: tells the time (UTC) from which ages are counted.
     """
-    return _encode(_answer(parse_query(line), users, config, now=now))
-
-
-def _answer(query: Query, users: UserMap, config: Finger, *, now: datetime) -> Iterable[str]:
+    query = parse_query(line)
     if query.hosts:
-        return [FORWARDING_DENIED]
-    if len(query.names) > MAX_NAMES:
-        return [TOO_MANY]
-    if query.names:
-        found = [users.get(name) for name in query.names]
-        if query.verbose:
-            return _join(_long(status, users, config) for status in found)
-        return [NO_SUCH_USER if status is None else _short(status) for status in found]
-    if not config.list:
-        return [LIST_DENIED]
-    if not len(users):
-        return [NOBODY]
-    if query.verbose:
-        return _join(_long(status, users, config) for status in users)
-    return _table(users, now)
+        return _FORWARDING_DENIED
+    if not query.names:
+        return _list(query, users, config, clock)
+    if len(query.names) > MAX_USERS:
+        return _TOO_MANY
+    verbose = query.verbose or config.format == "full"
+    if len(query.names) == 1 and config.match == "exact" and not verbose:
+        return _one_status(query.names[0], users, config)
+    match = (match_names if config.match == "names" else match_logins)(query.names, users)
+    found = tuple([status.name for status in match.found if status is not None])
+    if not found:
+        return Answer("unknown", (), encode_lines([NO_SUCH_USER] * len(match.found)))
+    if verbose:
+        return Answer("long", found, _long(match, users, config))
+    return Answer("status", found, encode_lines(_short(match, config)))
 
 
-def _short(status: Status) -> str:
-    return status.text or NO_STATUS
-
-
-def _long(status: Status | None, users: UserMap, config: Finger) -> list[str]:
-    """Return everything about one user; what there is nothing to say of is left out."""
+def _one_status(name: str, users: UserMap, config: Finger) -> Answer:
+    """Answer what nearly every query asks, without making anything that only others need."""
+    status = users.get(name)
     if status is None:
-        return [NO_SUCH_USER]
-    profile = users.profile(status.name)
-    lines = [
-        _columns(f"Login: {status.name}", "Name: ", profile.full_name),
-        *([f"Status: {status.text}"] if status.text else []),
-        _columns(f"Since: {_time(status.since)}", "Until: ", _time(status.until)),
-        *(f"Web: {link}" for link in profile.links),
-    ]
-    if profile.project:
-        lines.append(f"Project: {profile.project}")
-    if config.plan:
-        lines += ["Plan:", *profile.plan.split("\n")] if profile.plan else ["No Plan."]
-    return lines
+        return _UNKNOWN
+    text = status.text or NO_STATUS
+    if config.charset == "ascii":
+        text = to_ascii(text)
+    return Answer("status", (status.name,), f"{text}\r\n".encode())
 
 
-def _columns(left: str, label: str, value: str) -> str:
-    """Put what there is to say on the right where a terminal has its middle."""
-    return f"{left:{_MIDDLE - 1}} {label}{value}" if value else left
+def _list(query: Query, users: UserMap, config: Finger, clock: Callable[[], datetime]) -> Answer:
+    if not config.list:
+        return _LIST_DENIED
+    if not len(users):
+        return _NOBODY
+    if query.verbose:
+        lines = _long_lines(users, users, config)
+    else:
+        lines = table_lines(users, clock(), _spelling(config))
+    return Answer("list", (), encode_in_pieces(lines))
 
 
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment is not None else ""
+def _short(match: Match, config: Finger) -> Iterator[str]:
+    """Yield a line a user: the status alone, unless that would not say whose it is."""
+    spell = _spelling(config)
+    for status in match.found:
+        if status is None:
+            yield NO_SUCH_USER
+        elif match.by_login:
+            yield spell(status.text or NO_STATUS)
+        else:
+            yield spell(f"{status.name}: {status.text or NO_STATUS}")
+    if match.more:
+        yield MORE
 
 
-def _join(blocks: Iterable[list[str]]) -> Iterable[str]:
-    """Put an empty line between *blocks*."""
-    for count, block in enumerate(blocks):
-        if count:
-            yield ""
-        yield from block
+def _long(match: Match, users: UserMap, config: Finger) -> bytes | Iterator[bytes]:
+    """Return all about those whom *match* found; as bytes if that is one, as is usual."""
+    lines = _long_lines(match.found, users, config)
+    if match.more:
+        lines = join_blocks([lines, [MORE]])
+    return encode_lines(lines) if len(match.found) == 1 else encode_in_pieces(lines)
 
 
-def _table(users: UserMap, now: datetime) -> Iterable[str]:
-    """Return a row a user; the column of full names is there if anybody has one."""
-    everybody = [(status, users.profile(status.name).full_name) for status in users]
-    names = _NAME_WIDTH if any(full_name for _, full_name in everybody) else 0
-    width = _WIDTH - _LOGIN_WIDTH - names - len("   Age") - 1
-
-    def row(login: str, full_name: str, status: str, age: str) -> str:
-        name = f"{_cut(full_name, names - 1):{names}}" if names else ""
-        return f"{login:{_LOGIN_WIDTH}} {name}{_cut(status, width):{width}} {age:>5}"
-
-    yield row("Login", "Name", "Status", "Age")
-    for status, full_name in everybody:
-        age = format_age((now - status.since).total_seconds())
-        yield row(status.name, full_name, status.text, age)
+def _long_lines(statuses: Iterable[Status | None], users: UserMap, config: Finger) -> Iterator[str]:
+    spell = _spelling(config)
+    return join_blocks(
+        [NO_SUCH_USER]
+        if status is None
+        else long_lines(status, users.profile(status.name), config, spell)
+        for status in statuses
+    )
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
-
-
-def _encode(lines: Iterable[str]) -> bytes:
-    return "".join(f"{line}\r\n" for line in lines).encode("utf-8")
+def _spelling(config: Finger) -> Callable[[str], str]:
+    """Return what writes a line with the characters that clients are taken to know."""
+    return to_ascii if config.charset == "ascii" else str

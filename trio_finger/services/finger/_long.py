@@ -1,0 +1,56 @@
+"""The long form of an answer: all that there is to say about a user (RFC 1288, 2.5.2)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from trio_finger.config import Finger
+from trio_finger.protocol.columns import pad
+from trio_finger.protocol.profile import Profile
+from trio_finger.usermap import Status
+
+_MIDDLE = 40  # the column of a terminal where the right half begins
+
+
+def long_lines(
+    status: Status, profile: Profile, config: Finger, spell: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield the lines about one user; what there is nothing to say of is left out.
+
+    All that the list shows is here too, and whole: the age as the time since when, and the
+    full name of whoever has one. Whoever has none is known by their login alone.
+
+    Args:
+      status: who it is, and what they are up to.
+      profile: who they are besides.
+      config: what may be said.
+      spell: writes a line of text with the characters that the client knows.
+    """
+    yield _halves(f"Login: {spell(status.name)}", "Name: ", spell(profile.full_name))
+    if status.text:
+        yield f"Status: {spell(status.text)}"
+    yield _halves(f"Since: {_time(status.since)}", "Until: ", _time(status.until))
+    for link in profile.links:
+        yield f"Web: {spell(link)}"
+    if profile.project:
+        yield f"Project: {spell(profile.project)}"
+    if config.plan:
+        yield "Plan:" if profile.plan else "No Plan."
+        if profile.plan:
+            yield from map(spell, profile.plan.split("\n"))
+
+
+def join_blocks(blocks: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield the lines of all *blocks*, with an empty one between two."""
+    for count, block in enumerate(blocks):
+        if count:
+            yield ""
+        yield from block
+
+
+def _halves(left: str, label: str, value: str) -> str:
+    """Put what there is to say on the right where a terminal has its middle."""
+    return f"{pad(left, _MIDDLE - 1)} {label}{value}" if value else left
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment is not None else ""
