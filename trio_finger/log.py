@@ -26,18 +26,20 @@ def get_log(door: str, **values: object) -> FilteringBoundLogger:
     return log
 
 
-def configure_log(level: Level, form: Format) -> None:
+def configure_log(level: Level, form: Format, *, addresses: bool = True) -> None:
     """Send every record of this process, our libraries' too, to standard error.
 
     Args:
       level: the least that is shown.
       form: ``console`` for people, ``json`` for programs.
+      addresses: whether records say from where people come.
     """
     renderer: Processor
     renderer = structlog.processors.JSONRenderer(default=str) if form == "json" else _render_line
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
+            *([] if addresses else [_without_peer]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -47,6 +49,11 @@ def configure_log(level: Level, form: Format) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(sys.stderr.fileno()))),
     )
     logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.WARNING), force=True)
+
+
+def _without_peer(_: WrappedLogger, __: str, record: EventDict) -> EventDict:
+    record.pop("peer", None)
+    return record
 
 
 class _Lenient(io.TextIOBase):

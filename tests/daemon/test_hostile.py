@@ -67,16 +67,17 @@ async def test_a_megabyte_without_an_end_of_line(tmp_path: Path) -> None:
 async def test_nothing_half_a_line_resets_and_noise(tmp_path: Path, door: str) -> None:
     """Silence, an unfinished request, a reset in the middle and random bytes harm nobody."""
     noise = Random(1288)
-    async with run_daemon(tmp_path) as daemon, trio.open_nursery() as nursery:
-        silent = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
-        unfinished = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
-        await unfinished.send_all(b"GET /mosh")
-        for size in (0, 3, 5000, MEBIBYTE):
-            nursery.start_soon(send_reset, daemon, door, noise.randbytes(size))
-            nursery.start_soon(send, daemon, door, noise.randbytes(size))
-        await is_well(daemon)
-        await silent.aclose()
-        await unfinished.aclose()
+    async with run_daemon(tmp_path) as daemon:
+        async with trio.open_nursery() as nursery:
+            silent = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
+            unfinished = await trio.open_tcp_stream("127.0.0.1", daemon.port(door))
+            await unfinished.send_all(b"GET /mosh")
+            for size in (0, 3, 5000, MEBIBYTE):
+                nursery.start_soon(send_reset, daemon, door, noise.randbytes(size))
+                nursery.start_soon(send, daemon, door, noise.randbytes(size))
+            await is_well(daemon)
+            await silent.aclose()
+            await unfinished.aclose()
         await is_well(daemon)
 
     # Nobody was left when it stopped: each of them was let go when they went.
@@ -123,6 +124,7 @@ async def test_many_connections_at_once(tmp_path: Path) -> None:
         for _ in range(600):
             stream = await trio.open_tcp_stream("127.0.0.1", daemon.port("finger"))
             await stack.enter_async_context(stream)
+            await stream.send_all(b"x")  # or the kernel would keep it for a while
         with trio.fail_after(PATIENCE):
             await is_well(daemon)
 
@@ -135,10 +137,9 @@ async def test_no_descriptor_left(tmp_path: Path) -> None:
             for _ in range(100):
                 stream = await trio.open_tcp_stream("127.0.0.1", daemon.port("finger"))
                 await stack.enter_async_context(stream)
+                await stream.send_all(b"x")  # or the kernel would keep it for a while
             # Until it has accepted so many, there are some left to read files with.
-            await daemon.logged(
-                "accept returned EMFILE (Too many open files); retrying in 0.1 seconds"
-            )
+            await daemon.logged("cannot accept")
             (tmp_path / "config.toml").write_text(
                 CONFIG.replace("[finger]", "[finger]\nlist = false")
             )

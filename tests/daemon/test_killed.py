@@ -29,6 +29,7 @@ CONFIG = """
 history = 100000
 [finger]
 listen = ["127.0.0.1:0"]
+rate = "off"
 [setter]
 listen = ["127.0.0.1:0", "unix:run/setter.sock"]
 [log]

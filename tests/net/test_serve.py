@@ -1,82 +1,28 @@
 """The loop of every TCP door: what happens in one connection stays in that connection."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
+from tests.net.server import Handler, Server, events, everything
+from tests.net.server import serve as serve_handler
+from trio_finger.counts import Counts
 from trio_finger.log import get_log
-from trio_finger.net import Connection, serve_connections, socket_of
+from trio_finger.net import Connection, Gate, Limits, serve_connections, socket_of
 
 SORRY = b"Internal error in server\r\n"
 
-Handler = Callable[[Connection], Awaitable[None]]
 
-
-class Server:
-    """A door that runs *handler*, on a free port."""
-
-    def __init__(self, port: int, scope: trio.CancelScope) -> None:
-        self.port = port
-        self.scope = scope
-        self.stop = trio.Event()
-        self.stopped = trio.Event()
-        self.clients: list[trio.SocketStream] = []
-
-    async def connect(self) -> trio.SocketStream:
-        """Return a new client, which is closed at the end of the test."""
-        self.clients.append(await trio.open_tcp_stream("127.0.0.1", self.port))
-        return self.clients[-1]
-
-    async def ask(self, word: bytes) -> bytes:
-        """Send *word* as a client of its own, and return all of the answer."""
-        async with await self.connect() as stream:
-            await stream.send_all(word)
-            return await everything(stream)
-
-
-async def everything(stream: trio.SocketStream) -> bytes:
-    """Read to the end of the input."""
-    return b"".join([data async for data in stream])
-
-
-@asynccontextmanager
-async def serve(
+def serve(
     handler: Handler, *, max_connections: int = 100, sorry: bytes = SORRY
-) -> AsyncIterator[Server]:
-    """Run a server for the length of an ``async with``; it must be over within 10 s."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    server = Server(listeners[0].socket.getsockname()[1], trio.CancelScope())
-
-    async def run() -> None:
-        with server.scope:
-            await serve_connections(
-                handler,
-                listeners,
-                stop=server.stop,
-                log=get_log("test"),
-                max_connections=max_connections,
-                sorry=sorry,
-            )
-        server.stopped.set()
-
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield server
-            for client in server.clients:
-                await client.aclose()
-            server.stop.set()
-
-
-def events(log: Sequence[Any]) -> list[tuple[str, str]]:
-    """Return the level and the event of each record."""
-    return [(record["log_level"], record["event"]) for record in log]
+) -> AbstractAsyncContextManager[Server]:
+    """Run a server for the length of an ``async with``."""
+    return serve_handler(handler, Limits(max_connections), sorry=sorry)
 
 
 async def answer(stream: Connection) -> None:
@@ -244,12 +190,12 @@ async def test_cap_on_connections() -> None:
 async def test_flood_of_connections() -> None:
     """A flood beyond the cap is refused, and the door recovers when it is over (T25)."""
     async with serve(answer, max_connections=5) as server:
-        with capture_logs() as log:
+        with capture_logs():
             flood = [await server.connect() for _ in range(100)]
             for stream in flood[5:]:
                 assert await everything(stream) == b""
                 await stream.aclose()
-        assert len(log) == 95
+        assert server.counts.refused["connections"] == 95
         for stream in flood[:5]:
             await stream.send_all(b"hello")
             assert await everything(stream) == b"you said hello"
@@ -288,9 +234,8 @@ async def test_stopped_before_it_starts() -> None:
     stop = trio.Event()
     stop.set()
     with trio.fail_after(5):
-        await serve_connections(
-            answer, listeners, stop=stop, log=get_log("test"), max_connections=1
-        )
+        gate = Gate(Limits(1), Counts(), get_log("test"))
+        await serve_connections(answer, listeners, stop=stop, gate=gate)
     assert listeners[0].socket.fileno() == -1
 
 

@@ -2,72 +2,23 @@
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import AbstractAsyncContextManager, suppress
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.net.tls import NAME, TlsClient, authority, connect_tls, raw, server_side
+from tests.net.server import Handler, Server, events, everything
+from tests.net.server import serve as serve_handler
+from tests.net.tls import NAME, TlsClient, authority, raw
 from tests.peers import require_peer
-from trio_finger.log import get_log
-from trio_finger.net import (
-    DRAIN_SECONDS,
-    Connection,
-    finish,
-    secure,
-    send_in_pieces,
-    serve_connections,
-)
+from trio_finger.net import DRAIN_SECONDS, Connection, Limits, finish, send_in_pieces
 from trio_finger.net._tls import HANDSHAKE_SECONDS
 
 ANSWER = b"Happy and well\r\n" * 100
 SORRY = b"Internal error in server\r\n"
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-Handler = Callable[[Connection], Awaitable[None]]
-
-
-class Server:
-    """A door that is up, with a plain and a secured listener."""
-
-    def __init__(self, plain: int, port: int) -> None:
-        self.plain = plain
-        self.port = port
-        self.scope = trio.CancelScope()
-        self.stop = trio.Event()
-        self.stopped = trio.Event()
-        self.clients: list[trio.abc.AsyncResource] = []
-
-    async def connect(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> TlsClient:
-        """Return a new client over TLS, which is closed at the end of the test."""
-        client = await connect_tls(self.port, version)
-        self.clients.append(client)
-        return client
-
-    async def connect_tcp(self, port: int | None = None) -> trio.SocketStream:
-        """Return a new client of the TLS door that has not begun with TLS."""
-        client = await trio.open_tcp_stream("127.0.0.1", port or self.port)
-        self.clients.append(client)
-        return client
-
-    async def check(self) -> None:
-        """Be the next client, which is served."""
-        client = await self.connect()
-        await client.send_all(b"hello\n")
-        assert await everything(client) == ANSWER
-        await client.aclose()
-
-
-async def everything(client: trio.abc.ReceiveStream) -> bytes:
-    """Read to the end, which over TLS has to be said."""
-    got = bytearray()
-    async for data in client:
-        got += data
-    return bytes(got)
 
 
 async def answer_a_line(stream: Connection) -> None:
@@ -85,42 +36,19 @@ async def answer_the_end(stream: Connection) -> None:
     await finish(stream)
 
 
-@asynccontextmanager
-async def serve(
+def serve(
     handler: Handler = answer_a_line, *, max_connections: int = 1000, sorry: bytes = b""
-) -> AsyncIterator[Server]:
-    """Run a server for the length of an ``async with``; it must be over within 30 s."""
-    plain, listener = (
-        *await trio.open_tcp_listeners(0, host="127.0.0.1"),
-        *await trio.open_tcp_listeners(0, host="127.0.0.1"),
-    )
-    listeners: list[trio.abc.Listener[Connection]] = [plain, *secure([listener], server_side())]
-    server = Server(plain.socket.getsockname()[1], listener.socket.getsockname()[1])
-
-    async def run() -> None:
-        with server.scope:
-            await serve_connections(
-                handler,
-                listeners,
-                stop=server.stop,
-                log=get_log("test"),
-                max_connections=max_connections,
-                sorry=sorry,
-            )
-        server.stopped.set()
-
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield server
-            for client in server.clients:
-                await client.aclose()
-            server.stop.set()
+) -> AbstractAsyncContextManager[Server]:
+    """Run a server for the length of an ``async with``."""
+    return serve_handler(handler, Limits(max_connections), sorry=sorry)
 
 
-def events(log: Sequence[Any]) -> list[tuple[str, str]]:
-    """Return the level and the event of each record."""
-    return [(record["log_level"], record["event"]) for record in log]
+async def check(server: Server) -> None:
+    """Be the next client of *server*, which is served."""
+    client = await server.connect_tls()
+    await client.send_all(b"hello\n")
+    assert await everything(client) == ANSWER
+    await client.aclose()
 
 
 # What is right
@@ -130,7 +58,7 @@ def events(log: Sequence[Any]) -> list[tuple[str, str]]:
 async def test_answer(version: ssl.TLSVersion) -> None:
     """A client over TLS gets its answer, and the end of it is said over TLS."""
     async with serve() as server:
-        client = await server.connect(version)
+        client = await server.connect_tls(version)
         await client.send_all(b"hello\n")
         assert await everything(client) == ANSWER
 
@@ -138,10 +66,10 @@ async def test_answer(version: ssl.TLSVersion) -> None:
 async def test_plain_and_secured_listeners() -> None:
     """One door can listen with TLS and without."""
     async with serve() as server:
-        client = await server.connect_tcp(server.plain)
+        client = await server.connect()
         await client.send_all(b"hello\n")
         assert await everything(client) == ANSWER
-        await server.check()
+        await check(server)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -149,7 +77,7 @@ async def test_half_closed_client_gets_its_answer(version: ssl.TLSVersion) -> No
     """A client that says over TLS that it has said everything still gets its answer, 50 of 50."""
     async with serve(answer_the_end) as server:
         for _ in range(50):
-            client = await server.connect(version)
+            client = await server.connect_tls(version)
             await client.send_all(b"moshez\nHappy\n")
             await client.send_eof()
             assert await everything(client) == b"you said moshez\nHappy\n"
@@ -164,7 +92,7 @@ async def test_openssl() -> None:
             command = [
                 *(openssl, "s_client", "-quiet", "-verify_return_error"),
                 *("-CAfile", trusted, "-verify_hostname", NAME),
-                *("-connect", f"127.0.0.1:{server.port}"),
+                *("-connect", f"127.0.0.1:{server.tls_port}"),
             ]
             result = await trio.run_process(
                 command, stdin=b"hello\n", capture_stdout=True, capture_stderr=True, check=False
@@ -180,7 +108,7 @@ async def test_answer_is_not_lost_to_unread_input(version: ssl.TLSVersion) -> No
     """T34: a client that sent more than was read gets the whole answer, 50 runs of 50."""
     async with serve() as server:
         for _ in range(50):
-            client = await server.connect(version)
+            client = await server.connect_tls(version)
             await client.send_all(b"hello\n" + bytes(60_000))
             assert await everything(client) == ANSWER
             await client.aclose()
@@ -191,7 +119,7 @@ async def test_answer_is_not_lost_to_input_that_still_comes(version: ssl.TLSVers
     """T34: a client that has a megabyte to say before it reads gets the whole answer."""
     async with serve() as server:
         for _ in range(50):
-            client = await server.connect(version)
+            client = await server.connect_tls(version)
             await client.send_all(b"hello\n")
             for _ in range(16):
                 await client.send_all(bytes(65536))
@@ -203,7 +131,7 @@ async def test_input_cut_is_no_end() -> None:
     """Half a request whose connection somebody cut is not taken for a whole one."""
     with capture_logs() as log:
         async with serve(answer_the_end) as server:
-            client = await server.connect()
+            client = await server.connect_tls()
             await client.send_all(b"moshez\nHap")
             await client.stream.send_eof()
             with pytest.raises(trio.BrokenResourceError):
@@ -220,7 +148,7 @@ async def test_answer_cut_is_no_end() -> None:
 
     async with serve(fail) as server:
         with capture_logs() as log:
-            client = await server.connect()
+            client = await server.connect_tls()
             with pytest.raises(trio.BrokenResourceError):
                 await everything(client)
     assert events(log) == [("error", "fault in a connection")]
@@ -236,18 +164,18 @@ async def test_excuse() -> None:
 
     async with serve(fail, sorry=SORRY) as server:
         for _ in range(20):
-            client = await server.connect()
+            client = await server.connect_tls()
             await client.send_all(b"fail" + bytes(50_000))
-            with capture_logs() as log:
+            with capture_logs():
                 assert await everything(client) == SORRY
-            assert events(log) == [("error", "fault in a connection")]
-        await server.check()
+        assert server.counts.faults == 20
+        await check(server)
 
 
 async def test_client_that_does_not_end(mock_clock: MockClock) -> None:
     """A client that has its answer and keeps the connection is given a moment."""
     async with serve() as server:
-        client = await server.connect()
+        client = await server.connect_tls()
         await client.send_all(b"hello\n")
         assert await everything(client) == ANSWER
         server.stop.set()
@@ -260,11 +188,11 @@ async def test_client_that_does_not_end(mock_clock: MockClock) -> None:
 async def test_flooding_client() -> None:
     """A client that never stops sending ends like one that never says that it has ended."""
     async with serve() as server:
-        client = await server.connect()
+        client = await server.connect_tls()
         with suppress(trio.BrokenResourceError):
             while True:
                 await client.send_all(b"hello\n" + bytes(65536))
-        await server.check()
+        await check(server)
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
@@ -274,15 +202,15 @@ async def test_clients_that_leave(reset: bool) -> None:
         async with serve() as server:
             for said in (None, b"", b"hel", b"hello\n"):
                 if said is None:
-                    client: trio.SocketStream | TlsClient = await server.connect_tcp()
+                    client: trio.SocketStream | TlsClient = await server.connect(server.tls_port)
                 else:
-                    client = await server.connect()
+                    client = await server.connect_tls()
                     await client.send_all(said)
                 if reset:
                     linger = b"\1\0\0\0\0\0\0\0"
                     raw(client).setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, linger)
                 await client.aclose()
-            await server.check()
+            await check(server)
     assert set(events(log)) <= {("debug", "connection lost")}
 
 
@@ -309,12 +237,12 @@ async def test_no_handshake(what: str) -> None:
     with capture_logs() as log:
         async with serve() as server:
             for _ in range(3):
-                client = await server.connect_tcp()
+                client = await server.connect(server.tls_port)
                 with suppress(trio.BrokenResourceError):
                     await client.send_all(NO_HANDSHAKES[what])
                 with suppress(trio.BrokenResourceError):
                     await everything(client)
-            await server.check()
+            await check(server)
     assert events(log) == [("info", "no TLS")] * 3
     for record in log:
         assert "exc_info" not in record
@@ -326,7 +254,9 @@ async def test_client_that_does_not_trust_us() -> None:
     """A client that refuses our certificate says why, and the log says it to the operator."""
     with capture_logs() as log:
         async with serve() as server:
-            stranger = TlsClient(await server.connect_tcp(), ssl.create_default_context())
+            stranger = TlsClient(
+                await server.connect(server.tls_port), ssl.create_default_context()
+            )
             with pytest.raises(ssl.SSLCertVerificationError):
                 await stranger.handshake()
             with suppress(trio.BrokenResourceError):
@@ -339,14 +269,14 @@ async def test_silent_client_is_given_ten_seconds(mock_clock: MockClock) -> None
     """T23: a client that does not begin is closed at an absolute deadline."""
     with capture_logs() as log:
         async with serve() as server:
-            client = await server.connect_tcp()
+            client = await server.connect(server.tls_port)
             await wait_all_tasks_blocked(0.01)
             mock_clock.jump(HANDSHAKE_SECONDS - 0.1)
             await wait_all_tasks_blocked()
             assert log == []
             mock_clock.jump(0.1)
             assert await everything(client) == b""
-            await server.check()
+            await check(server)
     assert events(log) == [("info", "no TLS")]
     assert log[0]["reason"] == f"not done within {HANDSHAKE_SECONDS} seconds"
 
@@ -359,7 +289,7 @@ async def test_trickled_handshake_is_given_no_longer(mock_clock: MockClock) -> N
         hello.do_handshake()
     with capture_logs() as log:
         async with serve() as server:
-            client = await server.connect_tcp()
+            client = await server.connect(server.tls_port)
             sent = 0
             with suppress(trio.BrokenResourceError):
                 for byte in outgoing.read():
@@ -377,11 +307,11 @@ async def test_slow_handshakes_delay_nobody() -> None:
     """T23: hundreds of clients that do not get on with their handshakes keep nobody waiting."""
     async with serve() as server:
         for number in range(400):
-            client = await server.connect_tcp()
+            client = await server.connect(server.tls_port)
             if number % 2:
                 await client.send_all(b"\x16\x03\x01\x02\x00\x01")
         with trio.fail_after(2):
-            await server.check()
+            await check(server)
         with trio.fail_after(5):
             server.scope.cancel()
             await server.stopped.wait()
@@ -390,14 +320,14 @@ async def test_slow_handshakes_delay_nobody() -> None:
 async def test_handshakes_count_as_connections() -> None:
     """T25: clients that do not begin are counted, so that they cannot be any number."""
     async with serve(max_connections=3) as server:
-        silent = [await server.connect_tcp() for _ in range(3)]
+        silent = [await server.connect(server.tls_port) for _ in range(3)]
         await wait_all_tasks_blocked(0.01)
         with capture_logs() as log:
-            assert await everything(await server.connect_tcp()) == b""
+            assert await everything(await server.connect(server.tls_port)) == b""
         assert events(log) == [("warning", "too many connections")]
         await silent[0].aclose()
         await wait_all_tasks_blocked(0.01)
-        await server.check()
+        await check(server)
 
 
 # Cancelling
@@ -417,8 +347,8 @@ async def test_cancel_with_every_kind_of_client() -> None:
                 await finish(stream)
 
     async with serve(handle) as server:
-        silent = await server.connect_tcp()
-        fresh, waiting, slow, ending = [await server.connect() for _ in range(4)]
+        silent = await server.connect(server.tls_port)
+        fresh, waiting, slow, ending = [await server.connect_tls() for _ in range(4)]
         await waiting.send_all(b"wait")
         await slow.send_all(b"much")
         await ending.send_all(b"end")

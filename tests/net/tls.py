@@ -8,8 +8,6 @@ from functools import cache
 import trio
 import trustme
 
-from trio_finger.net import Connection
-
 NAME = "finger.example"  # whom certificates are for unless a test says otherwise
 
 
@@ -124,8 +122,6 @@ async def connect_tls(port: int, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_
     return client
 
 
-def raw(client: Connection | TlsClient) -> trio.SocketStream:
+def raw(client: trio.SocketStream | TlsClient) -> trio.SocketStream:
     """Return the TCP connection of *client*."""
-    if isinstance(client, TlsClient):
-        return client.stream
-    return client.transport_stream if isinstance(client, trio.SSLStream) else client
+    return client.stream if isinstance(client, TlsClient) else client

@@ -15,8 +15,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.net.tls import NAME, TlsClient, authority, connect_tls, raw, server_side
 from tests.peers import require_peer
+from trio_finger.counts import Counts
 from trio_finger.log import get_log
-from trio_finger.net import Connection, ListeningSockets, secure
+from trio_finger.net import Gate, Limits, ListeningSockets, Secured
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.services.web._hypercorn import serve_app
 
@@ -127,14 +128,15 @@ async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
     sockets = ListeningSockets()
     (address,) = await sockets.bind([wanted])
     plain = sockets.duplicate([wanted])
-    listeners: Sequence[trio.abc.Listener[Connection]] = plain
+    listeners: Sequence[trio.SocketListener | Secured] = plain
     if kind == "tls":
-        listeners = secure(plain, server_side(), https_compatible=True)
+        listeners = [Secured(listener, server_side(), https_compatible=True) for listener in plain]
     server = Server(kind, address)
+    gate = Gate(Limits(2000), Counts(), get_log("test"))
 
     async def run() -> None:
         with server.scope:
-            await serve_app(make_app(server), listeners, stop=server.stop, log=get_log("test"))
+            await serve_app(make_app(server), listeners, stop=server.stop, gate=gate)
         server.stopped.set()
 
     try:

@@ -15,6 +15,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from tests.irc_lines import Lines
 from trio_finger.config import Irc
+from trio_finger.counts import Counts
 from trio_finger.protocol.address import Address
 from trio_finger.protocol.irc import MAX_LINE, MAX_MESSAGE
 from trio_finger.protocol.profile import Profile
@@ -82,7 +83,7 @@ async def users() -> UserMap:
 async def network(users: UserMap, nursery: trio.Nursery) -> Network:
     """A bot that runs, and the network that it connects through."""
     network = Network(memory_stream_pair)
-    nursery.start_soon(lambda: run_irc(CONFIG, users, connect=network.connect))
+    nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
     return network
 
 
@@ -227,7 +228,7 @@ async def test_ping_while_sending(users: UserMap, autojump_clock: MockClock) -> 
     """A PING that comes in the middle of an answer is answered after it."""
     network = Network(slow_pair)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run_irc(CONFIG, users, connect=network.connect))
+        nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
         server = await network.welcome()
         await server.say(asks("moshez"))
         await trio.sleep(0.5)
@@ -316,7 +317,7 @@ async def test_nobody_there(
         raise AssertionError
 
     with trio.move_on_after(3600):
-        await run_irc(CONFIG, users, connect=connect, random=Random(1))
+        await run_irc(CONFIG, users, counts=Counts(), connect=connect, random=Random(1))
     assert set(reasons(log)) == {
         "connection refused; network unreachable",
         f"no connection within {CONNECT_WITHIN} s",
@@ -348,7 +349,7 @@ async def test_a_server_that_does_not_read(
     """Sending has a limit too: such a server is left (T21)."""
     network = Network(stuck_pair)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run_irc(CONFIG, users, connect=network.connect))
+        nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
         server = await network.welcome()
         await server.say(asks("moshez"))
         began = trio.current_time()
@@ -366,7 +367,7 @@ async def test_a_bug_comes_out(users: UserMap, autojump_clock: MockClock) -> Non
         raise KeyError("bug")
 
     with pytest.RaisesGroup(KeyError, allow_unwrapped=True):
-        await run_irc(CONFIG, users, connect=connect)
+        await run_irc(CONFIG, users, counts=Counts(), connect=connect)
 
 
 # Stopping
@@ -402,7 +403,8 @@ async def test_stop(
                 await behave(server)
 
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: run_irc(CONFIG, users, connect=network.connect))
+                connect = network.connect
+                nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=connect))
                 server = await network.welcome()
                 await trio.testing.wait_all_tasks_blocked()
                 began = trio.current_time()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ import trio
 from tests.ngircd import PATIENCE, Ngircd, ask
 from tests.peers import require_peer
 from trio_finger.config import Irc
+from trio_finger.counts import Counts
 from trio_finger.services.irc import run_irc
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Status, UserMap
@@ -38,7 +40,8 @@ async def bot_on(ngircd: Ngircd, users: UserMap) -> AsyncIterator[None]:
     """Have a bot there for the length of an ``async with``, which is bounded in time."""
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_irc, Irc(server=ngircd.address), users)
+            run = partial(run_irc, Irc(server=ngircd.address), users, counts=Counts())
+            nursery.start_soon(run)
             yield
             nursery.cancel_scope.cancel()
 

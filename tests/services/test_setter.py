@@ -22,6 +22,7 @@ from structlog.typing import EventDict
 from trio.testing import MockClock, memory_stream_pair
 
 from trio_finger.config import Setter
+from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import MAX_REQUEST, SetRequest
 from trio_finger.protocol.text import MAX_NAME, MAX_PLAN, MAX_STATUS
@@ -103,7 +104,7 @@ async def say(
     got = bytearray()
 
     async def serve() -> None:
-        await handle_setter(server, config or Setter(), users)
+        await handle_setter(server, config or Setter(), users, Counts())
         await server.aclose()
 
     async def listen() -> None:
@@ -149,7 +150,7 @@ async def test_ok_only_once_it_is_kept(autojump_clock: MockClock) -> None:
     users = UserMap(store)
     server, client = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(handle_setter, server, Setter(), users)
+        nursery.start_soon(handle_setter, server, Setter(), users, Counts())
         await client.send_all(b"moshez\nHere\n")
         await client.send_eof()
         assert await client.receive_some() == OK
@@ -161,7 +162,7 @@ async def test_nothing_before_the_end_of_input(users: UserMap, autojump_clock: M
     """Lines might go on: before the end of the input nothing is set and nothing answered."""
     server, client = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(handle_setter, server, Setter(), users)
+        nursery.start_soon(handle_setter, server, Setter(), users, Counts())
         await client.send_all(b"moshez\nHere\n")
         with trio.move_on_after(30):
             pytest.fail(f"{await client.receive_some()!r} came too early")
@@ -240,7 +241,7 @@ async def test_line_needs_no_end_of_input(users: UserMap, autojump_clock: MockCl
         server, client = memory_stream_pair()
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(handle_setter, server, Setter(), users)
+            nursery.start_soon(handle_setter, server, Setter(), users, Counts())
             for chunk in chunks:
                 await client.send_all(chunk)
             assert await client.receive_some() == OK
@@ -410,7 +411,7 @@ async def test_a_byte_now_and_then(users: UserMap, autojump_clock: MockClock) ->
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trickle)
         began = trio.current_time()
-        await handle_setter(server, Setter(), users)
+        await handle_setter(server, Setter(), users, Counts())
         assert trio.current_time() - began < 65
         nursery.cancel_scope.cancel()
     assert texts(users) == BEFORE
@@ -460,8 +461,10 @@ async def serving(
     stop = trio.Event()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(serve_setter, config or Setter(), users, found, stop=stop))
             name = found[0].socket.getsockname()
+            settings = config or Setter()
+            serve = partial(serve_setter, settings, users, found, stop=stop, counts=Counts())
+            nursery.start_soon(serve)
             yield 0 if isinstance(name, str) else name[1]
             stop.set()
 
@@ -708,7 +711,7 @@ async def test_pair_of_sockets(users: UserMap) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery, stream:
-            nursery.start_soon(handle_setter, stream, Setter(), users)
+            nursery.start_soon(handle_setter, stream, Setter(), users, Counts())
             client = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
             assert await converse(client, b"moshez\nHere\n") == OK
 

@@ -11,6 +11,7 @@ import trio
 from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 
+from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_PLAN, fold
@@ -48,7 +49,7 @@ async def tell(users: UserMap, name: str, text: str) -> None:
 
 @pytest.fixture
 def app(users: UserMap) -> QuartTrio:
-    return create_app(users, SITE)
+    return create_app(users, SITE, Counts())
 
 
 class Page(HTMLParser):
@@ -123,7 +124,7 @@ async def test_index(app: QuartTrio) -> None:
 
 async def test_index_of_nobody() -> None:
     """Without users, and without the other doors, there is a page all the same."""
-    code, body, _ = await get(create_app(UserMap(MemoryStore()), Site("localhost")), "/")
+    code, body, _ = await get(create_app(UserMap(MemoryStore()), Site("localhost"), Counts()), "/")
     assert code == 200
     assert "Nobody is listed yet." in body
 
@@ -222,7 +223,7 @@ async def show(path: str = "/moshez", *, status: str = "", **profile: Any) -> Pa
     await users.replace_file(
         {"moshez": Status("moshez", status, SINCE)}, {"moshez": Profile(**profile)}
     )
-    code, body, _ = await get(create_app(users, SITE), path)
+    code, body, _ = await get(create_app(users, SITE, Counts()), path)
     assert code == 200
     return Page(body)
 
@@ -343,7 +344,7 @@ HIDDEN = ("xxxxxx", "Ünßeen", "RPC3", "a&<b>'", "%2e")
 async def test_hidden_is_unknown(method: str, path: str, name: str, told: bool) -> None:
     """T8: what is said of a hidden user is, to the byte, what is said of nobody."""
     answers = [
-        await get(create_app(users, SITE), path.format(quote(name)), method)
+        await get(create_app(users, SITE, Counts()), path.format(quote(name)), method)
         for users in [await make_hidden(name, told=told), await make_hidden("other", told=told)]
     ]
     (code, body, headers), (other_code, other_body, other_headers) = answers
@@ -353,7 +354,7 @@ async def test_hidden_is_unknown(method: str, path: str, name: str, told: bool) 
 @pytest.mark.parametrize("name", HIDDEN)
 async def test_hidden_is_like_any_unknown_name(name: str) -> None:
     """T8: what is said of a hidden user differs from what is said of another name by the name."""
-    app = create_app(await make_hidden(name, told=True), SITE)
+    app = create_app(await make_hidden(name, told=True), SITE, Counts())
     nobody = "q" * len(name)
     for path in ("/{}", "/~{}", "/~{}/online"):
         _, body, headers = await get(app, path.format(quote(name)))
@@ -369,7 +370,7 @@ async def test_hidden_is_not_listed() -> None:
     await tell(without, "moshez", "Happy and well")
     pages = []
     for users in (without, await make_hidden("aaa", told=True)):
-        code, body, headers = await get(create_app(users, SITE), "/")
+        code, body, headers = await get(create_app(users, SITE, Counts()), "/")
         pages.append((code, body, list(headers)))
     assert pages[0] == pages[1]
 
@@ -477,7 +478,7 @@ class BrokenMap(UserMap):
 @pytest.mark.parametrize("path", ["/", "/moshez", "/~moshez/online"])
 async def test_internal_error(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """T18: an internal error is a page that shows nothing of the inside, and is in the log."""
-    app = create_app(BrokenMap(MemoryStore()), SITE)
+    app = create_app(BrokenMap(MemoryStore()), SITE, Counts())
     with capture_logs():
         code, body, headers = await get(app, path)
     assert code == 500

@@ -21,7 +21,9 @@ from trio.testing import MockClock
 from werkzeug.datastructures import Headers
 
 from trio_finger.protocol.text import clean
+from trio_finger.counts import Counts
 from trio_finger.services.web import Site, create_app
+from trio_finger.counts import Counts
 from trio_finger.services.web import _access as access
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import UserMap, make_token
@@ -38,7 +40,7 @@ class Browser:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.users = UserMap(self.store, clock=lambda: SINCE)
-        self.app = create_app(self.users, SITE)
+        self.app = create_app(self.users, SITE, Counts())
 
     async def log_in(self) -> None:
         """Have credentials to attach."""

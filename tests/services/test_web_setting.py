@@ -17,6 +17,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, TextError, parse_name
 from trio_finger.services.web import Site, create_app, serve_web
@@ -57,7 +58,7 @@ class Door:
         self.now = SINCE
         self.store = store
         self.users = UserMap(store, clock=lambda: self.now)
-        self.app = create_app(self.users, SITE)
+        self.app = create_app(self.users, SITE, Counts())
 
     async def fill(self) -> None:
         """Let everything be there."""
@@ -713,7 +714,7 @@ async def test_the_standard_client(door: Door) -> None:
         async with trio.open_nursery() as nursery:
 
             async def serve() -> None:
-                await serve_web(SITE, door.users, listeners, stop=stop)
+                await serve_web(SITE, door.users, listeners, stop=stop, counts=Counts())
 
             nursery.start_soon(serve)
             await trio.to_thread.run_sync(talk)

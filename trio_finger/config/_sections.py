@@ -174,7 +174,7 @@ class Log:
       level: the least that is logged.
       format: for people, or for programs.
       access: whether every finger query is a record, too.
-      addresses: whether records of access say where from.
+      addresses: whether records say where people come from.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"

@@ -8,11 +8,12 @@ from typing import Any
 
 import trio
 
-from trio_finger.config import Config
-from trio_finger.daemon._certificate import Certificate, read_certificate
-from trio_finger.net import Connection, ListeningSockets, secure
+from trio_finger.config import Certificate, Config, TlsError, read_certificate
+from trio_finger.counts import Counts
+from trio_finger.net import ListenError, ListeningSockets, Secured
 from trio_finger.protocol.address import Address, Listen
 from trio_finger.services.finger import serve_finger
+from trio_finger.services.metrics import serve_metrics
 from trio_finger.services.setter import serve_setter
 from trio_finger.services.web import Site, serve_web
 from trio_finger.usermap import UserMap
@@ -21,10 +22,11 @@ _SERVE: Mapping[str, Callable[..., Awaitable[None]]] = {
     "finger": serve_finger,
     "setter": serve_setter,
     "web": serve_web,
+    "metrics": serve_metrics,
 }
 
 
-Listener = trio.abc.Listener[Connection]
+Listener = trio.SocketListener | Secured
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class _Setup:
 
     Attributes:
       settings: what the service has to know.
+      options: the same, by name.
       listen: where it listens.
       tls_listen: where it does over TLS.
       tls: the certificate for that, if it does.
     """
 
     settings: Any
+    options: Mapping[str, Any]
     listen: tuple[Listen, ...]
     tls_listen: tuple[Listen, ...]
     tls: Certificate | None
@@ -53,12 +57,14 @@ class _Running:
 
 
 @contextmanager
-def open_doors(users: UserMap, nursery: trio.Nursery) -> Iterator["Doors"]:
+def open_doors(
+    users: UserMap, counts: Mapping[str, Counts], nursery: trio.Nursery
+) -> Iterator["Doors"]:
     """Have `Doors` in *nursery* for the length of a ``with`` block.
 
     At its end no one new is let in; the nursery ends when everybody has been served.
     """
-    doors = Doors(users, nursery)
+    doors = Doors(users, counts, nursery)
     try:
         yield doors
     finally:
@@ -66,10 +72,17 @@ def open_doors(users: UserMap, nursery: trio.Nursery) -> Iterator["Doors"]:
 
 
 class Doors:
-    """The servers that run in one nursery, each on its section of the configuration."""
+    """The servers that run in one nursery, each on its section of the configuration.
 
-    def __init__(self, users: UserMap, nursery: trio.Nursery) -> None:
+    Args:
+      users: who is there, for all of them.
+      counts: everybody's numbers, by door.
+      nursery: where they run.
+    """
+
+    def __init__(self, users: UserMap, counts: Mapping[str, Counts], nursery: trio.Nursery) -> None:
         self._users = users
+        self._counts = counts
         self._nursery = nursery
         self._sockets = {door: ListeningSockets() for door in _SERVE}
         self._running: dict[str, _Running] = {}
@@ -108,7 +121,7 @@ class Doors:
         with ExitStack() as undo:
             undo.callback(self._close_unused_sockets)
             bound = await self.bind(config)
-            setups = _setups(config, bound)
+            setups = _setups(config, bound, self._counts)
             for door, setup in setups.items():
                 if not self._runs(door, setup):
                     listeners[door] = self._open(door, setup, undo)
@@ -130,7 +143,8 @@ class Doors:
             undo.callback(listener.socket.close)
         if setup.tls is None:
             return [*plain]
-        return [*plain, *secure(secret, setup.tls.context, https_compatible=door == "web")]
+        context, is_web = setup.tls.context, door == "web"
+        return [*plain, *(Secured(listener, context, is_web) for listener in secret)]
 
     def close(self) -> None:
         """Let no one new in."""
@@ -144,7 +158,15 @@ class Doors:
 
     def _start(self, door: str, setup: _Setup, listeners: list[Listener]) -> None:
         new = _Running(setup, trio.Event())
-        serve = partial(_SERVE[door], setup.settings, self._users, listeners, stop=new.stop)
+        serve = partial(
+            _SERVE[door],
+            setup.settings,
+            self._users,
+            listeners,
+            stop=new.stop,
+            counts=self._counts[door],
+            **setup.options,
+        )
         self._nursery.start_soon(serve, name=door)
         self._stop(door)
         self._running[door] = new
@@ -166,7 +188,9 @@ def _places(config: Config, door: str) -> tuple[tuple[Listen, ...], tuple[Listen
     return ((), ()) if section is None else (section.listen, section.tls_listen)
 
 
-def _setups(config: Config, bound: Mapping[str, list[Listen]]) -> dict[str, _Setup]:
+def _setups(
+    config: Config, bound: Mapping[str, list[Listen]], counts: Mapping[str, Counts]
+) -> dict[str, _Setup]:
     """Return how each door that shall run is started.
 
     Raises:
@@ -179,16 +203,35 @@ def _setups(config: Config, bound: Mapping[str, list[Listen]]) -> dict[str, _Set
         control=config.setter is not None and config.setter.control is not None,
         irc_nick=config.irc.nick if config.irc else None,
     )
-    settings = {"finger": config.finger, "setter": config.setter, "web": config.web and site}
+    settings = {
+        "finger": config.finger,
+        "setter": config.setter,
+        "web": config.web and site,
+        "metrics": config.metrics,
+    }
+    options: dict[str, dict[str, Any]] = {
+        "finger": {"records": config.log},
+        "metrics": {"doors": counts},
+    }
     places = {door: _places(config, door) for door in settings}
     secured = any(tls_listen for _, tls_listen in places.values())
-    certificate = read_certificate(config.tls) if secured and config.tls else None
+    certificate = _certificate(config) if secured else None
     setups = {}
     for door, known in settings.items():
         listen, tls_listen = places[door]
         if known is not None:
-            setups[door] = _Setup(known, listen, tls_listen, certificate if tls_listen else None)
+            own = certificate if tls_listen else None
+            setups[door] = _Setup(known, options.get(door, {}), listen, tls_listen, own)
     return setups
+
+
+def _certificate(config: Config) -> Certificate | None:
+    if config.tls is None:
+        return None
+    try:
+        return read_certificate(config.tls.certificate, config.tls.key)
+    except TlsError as error:
+        raise ListenError(f"cannot use TLS: {error}") from error
 
 
 def _port(addresses: Iterable[Listen]) -> int | None:

@@ -1,20 +1,29 @@
 """The tasks that owe nobody an answer: they are simply cancelled."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
 from trio_finger.config import Config, Irc
+from trio_finger.counts import Counts
 from trio_finger.services.irc import run_irc
 from trio_finger.sources import watch_users
 from trio_finger.usermap import UserMap
 
 
 class Helpers:
-    """The users-file watcher, what ends statuses, and the IRC bot, in one nursery."""
+    """The users-file watcher, what ends statuses, and the IRC bot, in one nursery.
 
-    def __init__(self, users: UserMap, nursery: trio.Nursery) -> None:
+    Args:
+      users: who is there, for all of them.
+      counts: the bot's numbers.
+      nursery: where they run.
+    """
+
+    def __init__(self, users: UserMap, counts: Counts, nursery: trio.Nursery) -> None:
         self._users = users
+        self._counts = counts
         self._nursery = nursery
         self._watching = trio.CancelScope()
         self._irc: Irc | None = None
@@ -45,7 +54,8 @@ class Helpers:
         self._irc = config
         if config is not None:
             before, self._left = self._left, trio.Event()
-            self._nursery.start_soon(_chat, self._chatting, config, self._users, before, self._left)
+            run = partial(run_irc, config, self._users, counts=self._counts)
+            self._nursery.start_soon(_chat, self._chatting, run, before, self._left)
 
 
 async def _watch(  # noqa: ASYNC128 - watch_users calls started()
@@ -61,12 +71,15 @@ async def _watch(  # noqa: ASYNC128 - watch_users calls started()
 
 
 async def _chat(
-    scope: trio.CancelScope, config: Irc, users: UserMap, before: trio.Event, left: trio.Event
+    scope: trio.CancelScope,
+    run: Callable[[], Awaitable[None]],
+    before: trio.Event,
+    left: trio.Event,
 ) -> None:
     """Run a bot once the one *before* it has left, whose nick it may want; say when it *left*."""
     try:
         with scope:
             await before.wait()
-            await run_irc(config, users)
+            await run()
     finally:
         left.set()

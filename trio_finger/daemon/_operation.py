@@ -1,5 +1,6 @@
 """Going by the configuration: the one at start, and whatever SIGHUP brings."""
 
+import gc
 from collections.abc import Callable
 
 import trio
@@ -59,7 +60,12 @@ class Operation:
         await self._doors.bind(self.config)
         drop_privileges(self.config.daemon.user, store_files(self.config.store.url))
         self._helpers.chat(self.config)
-        log.info("ready", **await self._doors.apply(self.config))
+        addresses = await self._doors.apply(self.config)
+        # All that is there by now stays: a collection of garbage need not look at it again
+        # and again, and hold up everybody for as long as that takes.
+        gc.collect()
+        gc.freeze()
+        log.info("ready", **addresses)
         notify("READY=1")
         async for _ in hangups:
             await self._reload()
@@ -78,7 +84,7 @@ class Operation:
         if new.store != self.config.store:
             log.warning("another store is only opened at the next start", url=new.store.url)
         self.config = new
-        configure_log(new.log.level, new.log.format)
+        configure_log(new.log.level, new.log.format, addresses=new.log.addresses)
         log.info("configuration read again")
 
     def _limit_users(self) -> None:

@@ -20,6 +20,8 @@ _IMPORTED_LATE = (
     "encodings.idna",  # our addresses, for names of hosts
     "encodings.punycode",  # the same, for letters that ASCII lacks
     "encodings.unicode_escape",  # Jinja, for every template
+    "prometheus_client.exposition",  # our metrics
+    "trio_finger.services.metrics._numbers",  # the same
     "idna.uts46data",  # Trio, for names of hosts in such letters
 )
 

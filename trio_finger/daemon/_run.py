@@ -8,6 +8,7 @@ import trio
 
 from trio_finger import __version__
 from trio_finger.config import Config
+from trio_finger.counts import DOORS, Counts
 from trio_finger.daemon._doors import open_doors
 from trio_finger.daemon._helpers import Helpers
 from trio_finger.daemon._notify import notify
@@ -42,20 +43,21 @@ async def run_daemon(load: Callable[[], Config]) -> None:
       StoreError: the store cannot be opened.
     """
     config = load()
-    configure_log(config.log.level, config.log.format)
+    configure_log(config.log.level, config.log.format, addresses=config.log.addresses)
     _raise_descriptor_limit()
     forbid_new_privileges()  # while there is one thread
     async with trio.open_nursery() as nursery:
         signals = await nursery.start(receive_signals)
         log.info("starting", version=__version__, pid=os.getpid())
         async with open_store(config.store.url, history=config.store.history) as store:
+            counts = {door: Counts() for door in DOORS}
             users = UserMap(store, may_hide=config.users is not None and config.users.is_toml)
             await users.load()
             with signals.patience:
                 async with trio.open_nursery() as servers:
-                    with open_doors(users, servers) as doors:
+                    with open_doors(users, counts, servers) as doors:
                         async with trio.open_nursery() as others:
-                            helpers = Helpers(users, others)
+                            helpers = Helpers(users, counts["irc"], others)
                             operation = Operation(load, config, users, doors, helpers)
                             others.start_soon(operation.run, signals.hangups)
                             await signals.stop.wait()

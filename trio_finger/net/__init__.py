@@ -1,13 +1,16 @@
 """What every door needs: to listen, to limit, to answer for faults, to drain."""
 
+from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import (
     Connection,
     Stream,
+    accepted_at,
     peer_host,
     peer_name,
     peer_user,
     socket_of,
 )
+from trio_finger.net._gate import Gate, Limits
 from trio_finger.net._listen import ListenError, ListeningSockets
 from trio_finger.net._serve import serve_connections
 from trio_finger.net._stream import (
@@ -17,21 +20,25 @@ from trio_finger.net._stream import (
     finish,
     send_in_pieces,
 )
-from trio_finger.net._tls import secure, tls_reason
+from trio_finger.net._tls import Secured, tls_reason
 
 __all__ = [
     "DRAIN_BYTES",
     "DRAIN_SECONDS",
+    "AcceptedStream",
     "Connection",
+    "Gate",
+    "Limits",
     "ListenError",
     "ListeningSockets",
+    "Secured",
     "Stream",
+    "accepted_at",
     "connect_error",
     "finish",
     "peer_host",
     "peer_name",
     "peer_user",
-    "secure",
     "send_in_pieces",
     "serve_connections",
     "socket_of",

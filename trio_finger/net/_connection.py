@@ -8,13 +8,14 @@ from typing import TypeAlias
 
 import trio
 
+from trio_finger.net._accepted import AcceptedStream
 from trio_finger.protocol.address import Address
 
 # What a door's handler is given.
-Connection: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Connection: TypeAlias = AcceptedStream | trio.SSLStream[AcceptedStream]
 
 # What a handler needs of it; in tests it may be a stream in memory.
-Stream: TypeAlias = trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream]
+Stream: TypeAlias = trio.abc.HalfCloseableStream | trio.SSLStream[AcceptedStream]
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 _NOBODY = 2**32 - 1  # the kernel's word for no user
@@ -26,9 +27,16 @@ _ALL_USERS = ["0", "0", "4294967295"]
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
     """Return the socket under *stream*, or ``None`` if it has none (any more)."""
-    if isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
+    stream = _transport(stream)
+    if isinstance(stream, AcceptedStream):
+        stream = stream.stream
     return stream.socket if isinstance(stream, trio.SocketStream) else None
+
+
+def accepted_at(stream: trio.abc.Stream) -> float:
+    """Return when *stream* was accepted, by Trio's clock; now, if nobody has noted that."""
+    stream = _transport(stream)
+    return stream.since if isinstance(stream, AcceptedStream) else trio.current_time()
 
 
 def peer_user(stream: trio.abc.Stream) -> int | None:
@@ -58,7 +66,8 @@ def _has_all_users() -> bool:
 def peer_host(stream: trio.abc.Stream) -> str | None:
     """Return the IP address at the other end of a TCP connection, or ``None``.
 
-    One of IPv4 is the same whether or not the socket that listens is one of IPv6.
+    It is the client's own if a proxy that is believed has named it. One of IPv4 is the same
+    whether or not the socket that listens is one of IPv6.
     """
     address = _peer_address(stream)
     if address is None:
@@ -78,7 +87,14 @@ def peer_name(stream: trio.abc.Stream) -> str:
     return str(address) if address is not None else "?"
 
 
+def _transport(stream: trio.abc.Stream) -> trio.abc.Stream:
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+
+
 def _peer_address(stream: trio.abc.Stream) -> Address | None:
+    stream = _transport(stream)
+    if isinstance(stream, AcceptedStream) and stream.source is not None:
+        return stream.source
     peer = socket_of(stream)
     if peer is None:
         return None

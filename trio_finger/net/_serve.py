@@ -4,11 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
-from structlog.typing import FilteringBoundLogger
 
+from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import Connection, peer_name
-from trio_finger.net._stream import finish
-from trio_finger.net._tls import HandshakeError, shake_hands
+from trio_finger.net._entrance import AnswerAtOnce, Entrance
+from trio_finger.net._gate import Gate
+from trio_finger.net._proxied import read_proxy_header
+from trio_finger.net._stream import finish, send_in_pieces
+from trio_finger.net._tls import HandshakeError, Secured, shake_hands
+from trio_finger.protocol.proxy import ProxyError
 
 _SAY_SORRY_WITHIN = 2  # seconds; whoever made our code fail may not be reading, either
 
@@ -17,11 +21,11 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 async def serve_connections(
     handler: Handler,
-    listeners: Sequence[trio.abc.Listener[Connection]],
+    listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
-    log: FilteringBoundLogger,
-    max_connections: int,
+    gate: Gate,
+    at_once: AnswerAtOnce | None = None,
     sorry: bytes = b"",
 ) -> None:
     """Run *handler* for every connection until *stop*, then see the open ones out.
@@ -34,8 +38,8 @@ async def serve_connections(
         way out.
       stop: once it is set nothing new is accepted, and this returns as soon as the
         last handler has. To cut them short, cancel this.
-      log: is told what went wrong in a handler.
-      max_connections: how many handlers run at once. More are closed at once, unserved.
+      gate: who is served, and how many; it counts, and has the log.
+      at_once: answers what can be answered without a handler, on plain connections.
       sorry: what a client is sent when its handler fails.
 
     A fault in a handler ends its own connection and nothing else: here, and nowhere
@@ -46,34 +50,46 @@ async def serve_connections(
     async def guard(stream: Connection) -> None:
         # Closing the stream itself would, over TLS, call an answer whole that is not.
         async with _transport(stream) as transport:
-            if len(connections.child_tasks) > max_connections:
-                log.warning(
-                    "too many connections", peer=peer_name(transport), limit=max_connections
-                )
-                return
             failed = False
             try:
-                await shake_hands(stream)
-                await handler(stream)
+                if await _is_admitted(stream, transport, gate):
+                    await shake_hands(stream)
+                    await handler(stream)
             except* (trio.BrokenResourceError, trio.ClosedResourceError):
                 # The client went away. It may, at any moment.
-                log.debug("connection lost", peer=peer_name(transport))
+                gate.damper.log.debug("connection lost", peer=peer_name(transport))
             except* trio.TooSlowError:
-                log.info("client too slow", peer=peer_name(transport))
+                gate.cut("slow", "client too slow", peer=peer_name(transport))
             except* HandshakeError as errors:
                 reason = str(errors.exceptions[0])
-                log.info("no TLS", peer=peer_name(transport), reason=reason)
+                gate.cut("tls", "no TLS", peer=peer_name(transport), reason=reason)
+            except* ProxyError as errors:
+                reason = str(errors.exceptions[0])
+                gate.cut("proxy", "not as a proxy", peer=peer_name(transport), reason=reason)
             except* Exception as fault:
-                log.exception("fault in a connection", peer=peer_name(transport), exc_info=fault)
+                gate.fault(fault, peer_name(transport))
                 failed = True
             if failed and sorry:
                 with trio.move_on_after(_SAY_SORRY_WITHIN):
                     await _say(stream, sorry)
 
-    async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-        accepting.start_soon(_serve, guard, listeners, connections)
+    async with (
+        gate.damper.running(),
+        trio.open_nursery() as connections,
+        trio.open_nursery() as accepting,
+    ):
+        entrances = [_entrance(listener, gate, at_once) for listener in listeners]
+        accepting.start_soon(_serve, guard, entrances, connections)
         await stop.wait()
         accepting.cancel_scope.cancel()
+
+
+def _entrance(
+    listener: trio.SocketListener | Secured, gate: Gate, at_once: AnswerAtOnce | None
+) -> trio.abc.Listener[Connection]:
+    if isinstance(listener, Secured):
+        return listener.over(Entrance(listener.listener, gate, words=False))
+    return Entrance(listener, gate, at_once=at_once)
 
 
 async def _serve(
@@ -84,7 +100,27 @@ async def _serve(
     await trio.serve_listeners(handler, list(listeners), handler_nursery=connections)
 
 
-def _transport(stream: Connection) -> trio.SocketStream:
+async def _is_admitted(stream: Connection, transport: AcceptedStream, gate: Gate) -> bool:
+    """See to what the entrance has left; return whether there is something to serve.
+
+    Raises:
+      ProxyError: it is a proxy's connection, and does not say whose.
+      trio.TooSlowError: the client does not read, or the proxy does not write.
+    """
+    if transport.unsent:
+        await send_in_pieces(transport, transport.unsent)
+        await finish(transport)
+        return False
+    if transport.source is None or not gate.is_proxy(transport.source.host):
+        return True
+    await read_proxy_header(transport)
+    refusal = gate.refuse(transport.source.host, trio.current_time())
+    if refusal is not None and not isinstance(stream, trio.SSLStream):
+        await _say(transport, gate.limits.words.get(refusal, b""))
+    return refusal is None
+
+
+def _transport(stream: Connection) -> AcceptedStream:
     return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
 
 

@@ -1,11 +1,12 @@
 """Small courtesies towards a stream, each with an end."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import trio
 
+from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import Stream
 
 _PIECE = 64 * 1024  # bytes of an answer that a client must take within _PIECE_SECONDS
@@ -18,16 +19,25 @@ DRAIN_SECONDS = 2
 _CHUNK = 16 * 1024
 
 
-async def send_in_pieces(stream: trio.abc.SendStream, data: bytes) -> None:
+async def send_in_pieces(stream: trio.abc.SendStream, data: bytes | Iterable[bytes]) -> None:
     """Send *data*, however long that takes to a client that is slow but reads.
+
+    Args:
+      stream: where to.
+      data: what to send; where that is long, in pieces of at most `_PIECE` bytes, each of
+        which is made only when the one before has gone.
 
     Raises:
       trio.TooSlowError: the client has stopped reading, or nearly so.
       trio.BrokenResourceError: it is gone.
     """
-    for start in range(0, len(data), _PIECE):
+    for piece in _cut(data) if isinstance(data, bytes) else data:
         with trio.fail_after(_PIECE_SECONDS):
-            await stream.send_all(data[start : start + _PIECE])
+            await stream.send_all(piece)
+
+
+def _cut(data: bytes) -> Iterable[bytes]:
+    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
 
 
 async def finish(stream: Stream) -> None:
@@ -47,7 +57,7 @@ async def finish(stream: Stream) -> None:
             pass  # gone already, with or without its answer
 
 
-async def _end_tls(stream: trio.SSLStream[trio.SocketStream]) -> trio.SocketStream:
+async def _end_tls(stream: trio.SSLStream[AcceptedStream]) -> AcceptedStream:
     """Exchange the ends over TLS, and return the connection below, which goes on.
 
     OpenSSL takes no input after that but the other's end, and if there is some already it

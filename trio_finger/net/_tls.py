@@ -1,10 +1,11 @@
 """TLS around connections: where they are accepted, and the handshake, which has an end."""
 
 import ssl
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 import trio
 
+from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import Connection
 
 HANDSHAKE_SECONDS = 10
@@ -14,27 +15,28 @@ class HandshakeError(Exception):
     """A peer with which TLS could not be set up; ``str()`` of it says why."""
 
 
-def secure(
-    listeners: Iterable[trio.SocketListener],
-    context: ssl.SSLContext,
-    *,
-    https_compatible: bool = False,
-) -> list[trio.SSLListener[trio.SocketStream]]:
-    """Return *listeners* with TLS around what they accept.
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A listener, and what is needed to speak TLS on what it accepts.
 
-    The handshake is not theirs: `serve_connections` does it, and bounds it.
-
-    Args:
-      listeners: closed with what is returned.
-      context: the certificate and its key, such as `config.server_context` returns.
+    Attributes:
+      listener: the listener.
+      context: the certificate and its key, such as `config.Certificate` has.
       https_compatible: whether a client's input may end without TLS saying so. Right where
         the protocol itself says what is whole, as HTTP does. Anywhere else, whoever is able
         to cut a connection could make half a request look like a whole one.
     """
-    return [
-        trio.SSLListener(listener, context, https_compatible=https_compatible)
-        for listener in listeners
-    ]
+
+    listener: trio.SocketListener
+    context: ssl.SSLContext
+    https_compatible: bool = False
+
+    def over(self, entrance: trio.abc.Listener[AcceptedStream]) -> trio.SSLListener[AcceptedStream]:
+        """Return a listener with TLS around what *entrance* accepts.
+
+        The handshake is not its: `serve_connections` does it, and bounds it.
+        """
+        return trio.SSLListener(entrance, self.context, https_compatible=self.https_compatible)
 
 
 async def shake_hands(stream: Connection) -> None:

@@ -14,10 +14,15 @@ from ipaddress import ip_address
 import trio
 
 from trio_finger.config import Network, Setter
+from trio_finger.counts import Counts
 from trio_finger.log import get_log
 from trio_finger.net import (
     Connection,
+    Gate,
+    Limits,
+    Secured,
     Stream,
+    accepted_at,
     finish,
     peer_host,
     peer_name,
@@ -61,9 +66,10 @@ log = get_log("setter")
 async def serve_setter(
     config: Setter,
     users: UserMap,
-    listeners: Sequence[trio.abc.Listener[Connection]],
+    listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
+    counts: Counts,
 ) -> None:
     """Take statuses until *stop*, then finish the requests under way, and return.
 
@@ -72,36 +78,40 @@ async def serve_setter(
       users: where statuses are set.
       listeners: where connections come from; closed on the way out.
       stop: ends accepting.
+      counts: this door's numbers.
     """
 
     async def handle(stream: Connection) -> None:
-        await handle_setter(stream, config, users)
+        await handle_setter(stream, config, users, counts)
 
     await serve_connections(
         handle,
         listeners,
         stop=stop,
-        log=log,
-        max_connections=_MAX_CONNECTIONS,
+        gate=Gate(Limits(_MAX_CONNECTIONS), counts, log),
         sorry=_INTERNAL_ERROR,
     )
 
 
-async def handle_setter(stream: Stream, config: Setter, users: UserMap) -> None:
+async def handle_setter(stream: Stream, config: Setter, users: UserMap, counts: Counts) -> None:
     """Read one request from *stream*, grant or refuse it, and say so; the caller closes."""
     peer = peer_name(stream)
     try:
-        with trio.fail_after(_RECEIVE_SECONDS):
+        with trio.fail_at(accepted_at(stream) + _RECEIVE_SECONDS):
             caller = await _identify(stream, config)
             request = parse_request(await _receive_request(stream))
         reply = await _set(request, users, caller, peer)
+        counts.answered["ok"] += 1
     except DeniedError as error:
         log.warning("denied", peer=peer, reason=str(error))
+        counts.answered["denied"] += 1
         reply = format_error(str(error))
     except (SetterError, RefusedError, StoreError) as error:
         log.info("refused", peer=peer, reason=str(error))
+        counts.answered["error"] += 1
         reply = format_error(str(error))
     except trio.TooSlowError:
+        counts.refused["slow"] += 1
         reply = format_error(f"no end of input within {_RECEIVE_SECONDS} seconds")
     await send_in_pieces(stream, reply)
     await finish(stream)

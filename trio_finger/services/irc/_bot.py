@@ -12,6 +12,7 @@ from typing import NoReturn
 import trio
 
 from trio_finger.config import Irc
+from trio_finger.counts import Counts
 from trio_finger.log import get_log
 from trio_finger.retry import backoff_delays, keep_trying
 from trio_finger.services.irc._answer import answer, show
@@ -37,6 +38,7 @@ async def run_irc(
     config: Irc,
     users: UserMap,
     *,
+    counts: Counts,
     connect: Connect = trio.open_tcp_stream,
     random: Random | None = None,
 ) -> NoReturn:
@@ -48,6 +50,7 @@ async def run_irc(
     Args:
       config: where to, and what to be called.
       users: whom people ask for.
+      counts: the bot's numbers; what is accepted there are connections that it made.
       connect: opens a stream to a host and a port.
       random: spreads the delays between attempts; the system's own unless given.
     """
@@ -59,7 +62,12 @@ async def run_irc(
             log.info("connected", nick=connection.nick)
             if connection.nick != config.nick:
                 log.warning("another nick", wanted=config.nick, nick=connection.nick)
-            await _converse(connection, users)
+            counts.accepted += 1
+            counts.open = 1
+            try:
+                await _converse(connection, users, counts)
+            finally:
+                counts.open = 0
 
     def on_failure(reasons: list[Exception], delay: float) -> None:
         log.warning("lost", why="; ".join(map(str, reasons)), retry_in=round(delay, 1))
@@ -73,16 +81,18 @@ async def run_irc(
     )
 
 
-async def _converse(connection: Connection, users: UserMap) -> NoReturn:
+async def _converse(connection: Connection, users: UserMap, counts: Counts) -> NoReturn:
     """Answer whoever asks, until the connection is lost."""
     questions = Questions(QUEUE_SIZE)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_answer_all, questions, connection, users)
+        nursery.start_soon(_answer_all, questions, connection, users, counts)
         while True:
             questions.put(await connection.receive())
 
 
-async def _answer_all(questions: Questions, connection: Connection, users: UserMap) -> NoReturn:
+async def _answer_all(
+    questions: Questions, connection: Connection, users: UserMap, counts: Counts
+) -> NoReturn:
     log = get_log("irc")
     pace = Pace(BURST, INTERVAL)
     while True:
@@ -92,6 +102,8 @@ async def _answer_all(questions: Questions, connection: Connection, users: UserM
         for piece in connection.split_text(question.sender, text) if text else ():
             await pace.wait()
             await connection.send_text(question.sender, piece)
+        counts.answered["answer" if text else "silence"] += 1
         # Here, after a wait, a flood of questions is not made a flood of records.
         if dropped := questions.take_dropped():
+            counts.refused["flood"] += dropped
             log.warning("dropped", questions=dropped)

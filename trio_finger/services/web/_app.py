@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -13,11 +14,12 @@ from quart import Response, render_template, request, stream_template
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
+from trio_finger.counts import Counts
 from trio_finger.protocol.text import clean, format_age
 from trio_finger.services.web._access import Doorkeeper, Visitor
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.usermap import Status, UserMap
+from trio_finger.usermap import UserMap
 
 _MAX_BODY = 128 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
 _BODY_SECONDS = 10  # until a whole body must have arrived
@@ -30,6 +32,8 @@ _STATIC: Final = {path.name: path.read_bytes() for path in _FOLDER.glob("static/
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 _PIECES = 500  # of a page between two checkpoints; a user has some ten
+
+_EXAMPLES = 100  # how many users are looked at to find one to show
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
@@ -64,8 +68,8 @@ class Site:
     irc_nick: str | None = None
 
 
-def create_app(users: UserMap, site: Site) -> QuartTrio:
-    """Return the app that shows *users*, ready to be served."""
+def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
+    """Return the app that shows *users*, ready to be served; *counts* has what it answers."""
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
@@ -93,9 +97,8 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
 
     @app.get("/")
     async def index() -> str:
-        everybody = list(users)
         return await _render_in_turns(
-            "index.html", users=everybody, example=_example(everybody), url=request.host_url
+            "index.html", users=users, example=_example(users), url=request.host_url
         )
 
     @app.get("/<name>")
@@ -144,6 +147,7 @@ def create_app(users: UserMap, site: Site) -> QuartTrio:
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
+        counts.answered[f"{response.status_code // 100}xx"] += 1
         response.headers.update(_HEADERS)
         response.headers.setdefault("Cache-Control", "no-cache")
         return response
@@ -161,9 +165,10 @@ async def _render_in_turns(template: str, **context: object) -> str:
     return "".join(page)
 
 
-def _example(users: list[Status]) -> str:
+def _example(users: UserMap) -> str:
     """Return a name for commands that people copy into a shell: one that is only a word."""
-    return next((user.name for user in users if _WORD.fullmatch(user.name)), "NAME")
+    some = islice(users, _EXAMPLES)
+    return next((user.name for user in some if _WORD.fullmatch(user.name)), "NAME")
 
 
 def _plain(line: str, code: int) -> Response:

@@ -31,18 +31,18 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
-from structlog.typing import FilteringBoundLogger
 
 from trio_finger.net import (
     DRAIN_SECONDS,
     Connection,
+    Gate,
+    Secured,
     finish,
     send_in_pieces,
     serve_connections,
     socket_of,
 )
 
-_MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
 _ADDRESS = re.compile(rb"^[^/?]*://[^/?]*")  # at the beginning of a request target
 
 _CHUNK = 64 * 1024  # bytes
@@ -52,10 +52,10 @@ _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no networ
 
 async def serve_app(
     app: ASGIFramework,
-    listeners: Sequence[trio.abc.Listener[Connection]],
+    listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
-    log: FilteringBoundLogger,
+    gate: Gate,
 ) -> None:
     """Serve *app* over HTTP/1.1, with TLS or without, until *stop*, then finish what is open.
 
@@ -91,9 +91,7 @@ async def serve_app(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(close_idle_connections)
         nursery.start_soon(cut_when_cancelled)
-        await serve_connections(
-            handle, listeners, stop=stop, log=log, max_connections=_MAX_CONNECTIONS
-        )
+        await serve_connections(handle, listeners, stop=stop, gate=gate)
         nursery.cancel_scope.cancel()
 
 

@@ -4,19 +4,23 @@ from collections.abc import Sequence
 
 import trio
 
+from trio_finger.counts import Counts
 from trio_finger.log import get_log
-from trio_finger.net import Connection
+from trio_finger.net import Gate, Limits, Secured
 from trio_finger.services.web._app import Site, create_app
 from trio_finger.services.web._hypercorn import serve_app
 from trio_finger.usermap import UserMap
+
+_MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
 
 
 async def serve_web(
     site: Site,
     users: UserMap,
-    listeners: Sequence[trio.abc.Listener[Connection]],
+    listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
+    counts: Counts,
 ) -> None:
     """Serve pages and XML-RPC until *stop*, then finish the requests under way, and return.
 
@@ -25,5 +29,8 @@ async def serve_web(
       users: who is there; only read.
       listeners: where connections come from; closed on the way out.
       stop: ends accepting, and closes the connections that wait for a next request.
+      counts: this door's numbers.
     """
-    await serve_app(create_app(users, site), listeners, stop=stop, log=get_log("web"))
+    app = create_app(users, site, counts)
+    gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
+    await serve_app(app, listeners, stop=stop, gate=gate)

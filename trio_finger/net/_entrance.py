@@ -1,0 +1,197 @@
+"""Where connections come in: whoever cannot be served is sent away here, and some are served.
+
+A task for a connection costs more than all the rest of a small answer: a task, a stream,
+several trips through epoll. So whoever is refused never gets one. And where a question has
+arrived by the time its connection is accepted, and can be answered without waiting, it is
+answered on the spot; the others, with what has been read of them, are handed on.
+"""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from socket import SocketType
+
+import trio
+
+from trio_finger.net._accepted import AcceptedStream
+from trio_finger.net._gate import Gate
+from trio_finger.protocol.address import Address
+
+# Takes what has been received, and the IP address that it came from (`None` on a UNIX
+# socket); returns the whole answer, or `None` where that takes more input, or more time.
+AnswerAtOnce = Callable[[bytes, str | None], bytes | None]
+
+_CHUNK = 4096  # bytes; a whole query is much smaller
+_BATCH = 32  # connections that are served before others get their turn: about a millisecond
+_DEFER_SECONDS = 1  # that the kernel keeps connections to itself which send nothing
+
+# Whoever is looked at here is waited for nowhere.
+_NOW = int(socket.MSG_DONTWAIT)
+# An answer waits for the end of the connection, which comes at once, and goes out with it:
+# one packet, and much less work, instead of two.
+_NOW_AND_LAST = _NOW | int(getattr(socket, "MSG_MORE", 0))
+
+# accept(2) says so of connections that broke while they waited.
+_BROKEN = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ENETDOWN,
+        errno.ENOPROTOOPT,
+        errno.EHOSTDOWN,
+        errno.ENONET,
+        errno.EHOSTUNREACH,
+        errno.EOPNOTSUPP,
+        errno.ENETUNREACH,
+    }
+)
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_TRY_AGAIN = 0.1  # seconds, after the system has run out of something
+
+
+class Entrance(trio.abc.Listener[AcceptedStream]):
+    """A listener that lets in whom a gate admits.
+
+    Args:
+      listener: a bound socket; it is taken over.
+      gate: says who is served.
+      at_once: answers what can be answered without waiting.
+      words: whether those who are refused are told so, which over TLS they cannot be.
+    """
+
+    def __init__(
+        self,
+        listener: trio.SocketListener,
+        gate: Gate,
+        *,
+        at_once: AnswerAtOnce | None = None,
+        words: bool = True,
+    ) -> None:
+        self._socket = socket.socket(fileno=listener.socket.detach())
+        self._kind = int(self._socket.family), int(self._socket.type), self._socket.proto
+        self._gate = gate
+        self._at_once = at_once
+        self._words = gate.limits.words if words else {}
+        if at_once is not None and self._socket.family != socket.AF_UNIX:
+            # Then most questions are here when their connection is.
+            with suppress(AttributeError, OSError):  # elsewhere than on Linux
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_SECONDS)
+
+    async def accept(self) -> AcceptedStream:
+        """Return the next connection that has to be served by a task of its own.
+
+        Raises:
+          trio.ClosedResourceError: this is closed.
+        """
+        while True:
+            now = trio.current_time()
+            for _ in range(_BATCH):
+                try:
+                    stream = self._take(now)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_readable(self._socket)
+                    break
+                except OSError as error:
+                    await self._get_over(error)
+                    break
+                if stream is not None:
+                    await trio.lowlevel.checkpoint()
+                    return stream
+            else:
+                await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Accept nothing more."""
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+        await trio.lowlevel.checkpoint()
+
+    async def _get_over(self, error: OSError) -> None:
+        """Let the system recover from what it says of accepting."""
+        if error.errno in _EXHAUSTED:
+            self._gate.note_exhausted(error)
+            await trio.sleep(_TRY_AGAIN)
+        elif error.errno == errno.EBADF:
+            raise trio.ClosedResourceError from None
+        elif error.errno not in _BROKEN:
+            raise error
+
+    def _take(self, now: float) -> AcceptedStream | None:
+        """Accept one connection; return it unless nothing is left to do with it."""
+        # What `socket.accept` does, but for the objects of enumerations that it makes of the
+        # family and the type: half of the time that Python takes for a connection.
+        descriptor, address = self._socket._accept()  # type: ignore[attr-defined]
+        accepted = SocketType(*self._kind, descriptor)
+        # On a UNIX socket it is no address, but a text.
+        host = address[0] if isinstance(address, tuple) else None
+        try:
+            if self._gate.is_proxy(host):  # whom it speaks for is still to be read
+                return self._hand_on(accepted, address)
+            refusal = self._gate.refuse(host, now)
+            if refusal is not None:
+                self._turn_away(accepted, self._words.get(refusal, b""))
+                return None
+            if self._at_once is None:
+                return self._hand_on(accepted, address)
+            return self._answer_at_once(accepted, address, host, self._at_once)
+        except OSError:
+            accepted.close()  # the client is gone
+            return None
+
+    def _answer_at_once(
+        self,
+        accepted: SocketType,
+        address: object,
+        host: str | None,
+        at_once: AnswerAtOnce,
+    ) -> AcceptedStream | None:
+        try:
+            received = accepted.recv(_CHUNK, _NOW)
+        except BlockingIOError:  # nothing has come yet
+            return self._hand_on(accepted, address)
+        try:
+            answer = at_once(received, host)
+        except Exception:  # its handler will fail, too, and is contained
+            answer = None
+        if answer is None:
+            return self._hand_on(accepted, address, received)
+        sent = accepted.send(answer, _NOW_AND_LAST)
+        if sent < len(answer):
+            return self._hand_on(accepted, address, unsent=answer[sent:])
+        accepted.close()
+        self._gate.counts.accepted += 1
+        return None
+
+    def _hand_on(
+        self,
+        accepted: SocketType,
+        address: object,
+        received: bytes = b"",
+        unsent: bytes = b"",
+    ) -> AcceptedStream | None:
+        """Return *accepted* as a stream, if there is room for one more."""
+        source = Address(address[0], address[1]) if isinstance(address, tuple) else None
+        if self._gate.is_full(source.host if source is not None else None):
+            accepted.close()
+            return None
+        self._gate.enter()
+        stream = socket.socket(*self._kind, accepted.detach())
+        return AcceptedStream(
+            trio.SocketStream(trio.socket.from_stdlib_socket(stream)),
+            source=source,
+            received=received,
+            unsent=unsent,
+            on_close=self._gate.leave,
+        )
+
+    def _turn_away(self, accepted: SocketType, words: bytes) -> None:
+        """Close *accepted*, after some *words*, if they can be sent just now."""
+        if words:
+            # What is left unread could make the kernel take the words back.
+            with suppress(BlockingIOError):
+                accepted.recv(_CHUNK, _NOW)
+            accepted.send(words, _NOW_AND_LAST)
+        accepted.close()
