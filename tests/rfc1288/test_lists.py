@@ -1,5 +1,7 @@
 """The list of everybody (RFC 1288, 2.5.1, 3.2.2, 3.2.3): R5 to R7, R24 to R26."""
 
+from typing import get_args
+
 import pytest
 
 from tests.rfc1288.asking import (
@@ -15,7 +17,10 @@ from tests.rfc1288.asking import (
     make_users,
 )
 from trio_finger.config import Finger
+from trio_finger.config._sections import FingerField
 from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
+from trio_finger.usermap import ANYBODY
 
 TEXTS = {"moshez": "Happy and well", "shawn": "Alive"}
 
@@ -70,17 +75,35 @@ async def test_r25_exact_words() -> None:
 
 
 async def test_r26_only_what_the_operator_gives() -> None:
-    """With plans off, what the users file leaves out is nowhere: full names alone can be shown."""
-    users = await make_people({"moshez": Profile(full_name="Moshe Zadka")})
-    closed = Finger(plan=False)
-    assert ask(users, b"/W moshez", closed).decode().split("\r\n") == [
-        "Login: moshez                           Name: Moshe Zadka",
-        "Since: 2026-11-20 23:15 UTC",
-        "",
-    ]
-    assert ask(users, b"", closed).decode().split("\r\n")[1].split() == [
-        "moshez",
-        "Moshe",
-        "Zadka",
-        "3h",
-    ]
+    """The operator chooses what is shown, down to logins and full names alone."""
+    users = await make_people({"moshez": FULL}, {"moshez": "Happy and well"})
+    closed = Finger(plan=False, fields=())
+    known = b"Login: moshez                           Name: Moshe Zadka\r\n"
+    assert ask(users, b"/W moshez", closed) == known
+    assert ask(users, b"moshez", closed) == known
+    assert (
+        ask(users, b"", closed)
+        == b"Login                Name\r\nmoshez               Moshe Zadka\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("status", "Happy and well"),
+        ("since", "Since:"),
+        ("until", "Until:"),
+        ("web", "Web:"),
+        ("project", "Project:"),
+    ],
+)
+async def test_r26_each_field(field: FingerField, words: str) -> None:
+    """Every field can be shown without the others, and withheld while they are shown."""
+    users = await make_people({"moshez": FULL})
+    await users.set(SetRequest("moshez", "Happy and well", lasts="1h"), by=ANYBODY)
+    for query in (b"moshez", b"/W moshez"):
+        others = tuple(other for other in get_args(FingerField) if other != field)
+        assert words.encode() not in ask(users, query, Finger(fields=others))
+    alone = ask(users, b"/W moshez", Finger(fields=(field,), plan=False)).decode()
+    assert words in alone
+    assert len(alone.splitlines()) == 1 + (2 if field == "web" else 1)

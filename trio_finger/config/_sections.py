@@ -6,12 +6,15 @@ its service off; ``None`` stands for it.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from trio_finger.config._types import Natural, Network, Nick, StoreUrl
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.rate import Rate
+
+# What of a user the finger door may show or withhold.
+FingerField = Literal["status", "since", "until", "web", "project"]
 
 # What a key is in a file that leaves it out, where that needs to know where the file is.
 IN_FILE: Final = "in file"
@@ -74,6 +77,7 @@ class Finger:
       tls_listen: the same over TLS.
       list: whether the empty query is answered with everybody.
       plan: whether long answers have plans.
+      fields: what answers show of users besides their login, full name and plan.
       match: who answers to a name: whoever has it, or also those with it in their full name.
       charset: what answers are written in; ASCII is for old clients.
       format: what answers a query without ``/W``: the status alone, or the long form.
@@ -90,6 +94,7 @@ class Finger:
     tls_listen: tuple[Listen, ...] = ()
     list: bool = True
     plan: bool = True
+    fields: tuple[FingerField, ...] = get_args(FingerField)
     match: Literal["exact", "names"] = "exact"
     charset: Literal["utf-8", "ascii"] = "utf-8"
     format: Literal["status", "full"] = "status"

@@ -46,6 +46,9 @@ def read_value(value: object, kind: Any, base: Path) -> Any:
         return base / _read_line(value)
     if kind is StoreUrl:
         return _read_store_url(value, base)
+    if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+        choices = get_args(get_args(kind)[0])
+        return _read_list(value, lambda text: _read_choice(text, choices), choices[0])
     if kind == tuple[Listen, ...]:
         places = _read_list(value, parse_listen, "127.0.0.1:7079")
         return tuple(_place(address, base) for address in places)

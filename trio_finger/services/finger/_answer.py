@@ -74,7 +74,7 @@ def answer_query(
         return _list(query, users, config, clock)
     if len(query.names) > MAX_USERS:
         return _TOO_MANY
-    verbose = query.verbose or config.format == "full"
+    verbose = query.verbose or config.format == "full" or "status" not in config.fields
     if len(query.names) == 1 and config.match == "exact" and not verbose:
         return _one_status(query.names[0], users, config)
     match = (match_names if config.match == "names" else match_logins)(query.names, users)
@@ -105,7 +105,7 @@ def _list(query: Query, users: UserMap, config: Finger, clock: Callable[[], date
     if query.verbose:
         lines = _long_lines(users, users, config)
     else:
-        lines = table_lines(users, clock(), _spelling(config))
+        lines = table_lines(users, config, clock(), _spelling(config))
     return Answer("list", (), encode_in_pieces(lines))
 
 

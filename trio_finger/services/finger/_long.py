@@ -26,12 +26,17 @@ def long_lines(
       spell: writes a line of text with the characters that the client knows.
     """
     yield _halves(f"Login: {spell(status.name)}", "Name: ", spell(profile.full_name))
-    if status.text:
+    shown = config.fields
+    if status.text and "status" in shown:
         yield f"Status: {spell(status.text)}"
-    yield _halves(f"Since: {_time(status.since)}", "Until: ", _time(status.until))
-    for link in profile.links:
-        yield f"Web: {spell(link)}"
-    if profile.project:
+    since = f"Since: {_time(status.since)}" if "since" in shown else ""
+    until = _time(status.until) if "until" in shown else ""
+    if since or until:
+        yield _halves(since, "Until: ", until)
+    if "web" in shown:
+        for link in profile.links:
+            yield f"Web: {spell(link)}"
+    if profile.project and "project" in shown:
         yield f"Project: {spell(profile.project)}"
     if config.plan:
         yield "Plan:" if profile.plan else "No Plan."
@@ -49,7 +54,9 @@ def join_blocks(blocks: Iterable[Iterable[str]]) -> Iterator[str]:
 
 def _halves(left: str, label: str, value: str) -> str:
     """Put what there is to say on the right where a terminal has its middle."""
-    return f"{pad(left, _MIDDLE - 1)} {label}{value}" if value else left
+    if not (left and value):
+        return left or f"{label}{value}"
+    return f"{pad(left, _MIDDLE - 1)} {label}{value}"
 
 
 def _time(moment: datetime | None) -> str:
