@@ -104,6 +104,14 @@ def test_faults_of_the_users_file(tmp_path: Path) -> None:
     )
 
 
+def test_faults_without_end(tmp_path: Path) -> None:
+    """Of a file that is none, ten thousand lines are named, and the rest counted."""
+    result = check_users(tmp_path, b"nonsense\n" * 10_003)
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, len(lines)) == (1, 10_001)
+    assert lines[-1] == "users: and 3 more like these"
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [

@@ -26,7 +26,7 @@ def check(config: Path | None) -> None:
     from trio_finger.config import ConfigError, Fault, load_config
     from trio_finger.sources import UsersFileError, read_users_file
 
-    faults: list[Fault | UsersFileError] = []
+    faults: list[Fault | UsersFileError | str] = []
     try:
         loaded = load_config(path)
     except ConfigError as error:
@@ -40,6 +40,8 @@ def check(config: Path | None) -> None:
             faults.append(error)
         else:
             faults += users_file.faults
+            if users_file.more_faults:
+                faults.append(f"{loaded.users.file}: and {users_file.more_faults} more like these")
             count = len(users_file.users)
             found += f"; {loaded.users.file}: {count} user{'s' * (count != 1)}"
     if faults:
