@@ -85,15 +85,18 @@ def find_users(data: bytes) -> Iterator[tuple[int, int, str] | LineFault | None]
                 yield found.start(), number, entry.name
 
 
-def read_user(data: bytes, begin: int) -> tuple[str, str]:
-    """Return the name and the status on the line at *begin*, where `find_users` found a user."""
+def read_user(data: bytes, begin: int) -> tuple[str, bytes]:
+    """Return the name on the line at *begin*, where `find_users` found a user, and the status.
+
+    The status is UTF-8, for whoever keeps it as that.
+    """
     if plain := _PLAIN.match(data, begin):
         name, status = plain.groups()
-        return name.decode(), status.decode()
+        return name.decode(), status
     line = _LINE.match(data, begin)
     entry = _parse_line(line[1]) if line else None
     assert entry is not None
-    return entry.name, entry.status
+    return entry.name, entry.status.encode()
 
 
 def named_twice(name: str, line: int, first: int) -> LineFault:
@@ -113,7 +116,7 @@ def parse_users(data: bytes) -> Iterator[Entry | LineFault | None]:
         if seen != number:
             yield named_twice(name, number, seen)
         else:
-            yield Entry(*read_user(data, begin))
+            yield Entry(name, read_user(data, begin)[1].decode())
 
 
 def format_entry(entry: Entry) -> bytes:

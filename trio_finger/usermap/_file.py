@@ -32,7 +32,8 @@ class FileLayer:
         text = part.texts.get(key)
         if text is None:
             return None
-        return Status(part.names.get(key, key), text, part.sinces.get(key, part.since))
+        since = part.sinces.get(key, part.since)
+        return Status(part.names.get(key, key), text.decode(), since)
 
     def name(self, key: str) -> str | None:
         """Return how the file spells the name of *key*, if it does."""
@@ -41,7 +42,8 @@ class FileLayer:
 
     def text(self, key: str) -> str | None:
         """Return the status of *key*, if the file names them."""
-        return self.parts[hash(key) & MASK].texts.get(key)
+        text = self.parts[hash(key) & MASK].texts.get(key)
+        return None if text is None else text.decode()
 
     def profile(self, key: str) -> Profile | None:
         """Return what the file says of *key* besides, if anything."""

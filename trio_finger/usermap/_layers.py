@@ -133,9 +133,11 @@ class Layers:
 
     def outdated(self, key: str, new: Part) -> list[Dropped]:
         """Return what is over for *key* if *new* is what the file says."""
-        text = new.texts.get(key)
-        plan = None if text is None else new.profiles.get(key, _NO_PROFILE).plan
-        said: Mapping[Field, str | None] = {"status": text, "plan": plan}
+        line = new.line(key)
+        said: Mapping[Field, str | None] = {
+            "status": None if line is None else line.text,
+            "plan": None if line is None else (line.profile or _NO_PROFILE).plan,
+        }
         return [
             Dropped(told.name, field)
             for field, layer in self.told.items()

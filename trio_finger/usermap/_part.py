@@ -3,6 +3,7 @@
 A million objects, one a user, would cost the garbage collector a quarter of a second each
 time it looks through them, and twice the memory. So what there is about a user is spread
 over dictionaries of plain strings, and only what is out of the ordinary has an entry besides.
+Statuses are bytes, as in the file, which are smaller by 16 each than strings are.
 
 The parts are many, because a dictionary that grows moves everything that it holds: of a
 million users that takes 50 ms, of a thousandth of them nothing worth mentioning.
@@ -46,7 +47,7 @@ class Part:
     """What a users file says of those in one part; only its methods change it.
 
     Attributes:
-      texts: everybody's status, by key.
+      texts: everybody's status, in UTF-8, by key.
       names: the names that are not spelled as the key is.
       profiles: the profiles of those who have one.
       since: since when the statuses hold, but for those in `sinces`.
@@ -55,7 +56,7 @@ class Part:
     __slots__ = ("names", "profiles", "since", "sinces", "texts")
 
     def __init__(self, since: datetime) -> None:
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, bytes] = {}
         self.names: dict[str, str] = {}
         self.profiles: dict[str, Profile] = {}
         self.since = since
@@ -67,13 +68,13 @@ class Part:
         if text is None:
             return None
         since = self.sinces.get(key, self.since)
-        return Line(self.names.get(key, key), text, since, self.profiles.get(key))
+        return Line(self.names.get(key, key), text.decode(), since, self.profiles.get(key))
 
     def put(self, key: str, line: Line) -> None:
         """Have *line* said of *key*."""
         if not self.texts:
             self.since = line.since
-        self.texts[key] = line.text
+        self.texts[key] = line.text.encode()
         _set(self.names, key, line.name if line.name != key else None)
         _set(self.sinces, key, line.since if line.since != self.since else None)
         _set(self.profiles, key, line.profile)
