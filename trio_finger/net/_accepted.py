@@ -17,7 +17,7 @@ class AcceptedStream(trio.abc.HalfCloseableStream):
       stream: the connection itself.
       source: who is at its other end, unless it is a UNIX socket.
       received: what has been read from it, which is what is received first.
-      unsent: the rest of an answer that has been begun.
+      unsent: the rest of an answer, perhaps nothing, if there has been one.
       on_close: is called once, when it is closed.
 
     Attributes:
@@ -33,7 +33,7 @@ class AcceptedStream(trio.abc.HalfCloseableStream):
         *,
         source: Address | None = None,
         received: bytes = b"",
-        unsent: bytes = b"",
+        unsent: bytes | None = None,
         on_close: Callable[[], None] = _nothing,
     ) -> None:
         self.stream = stream

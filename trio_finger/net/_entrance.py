@@ -8,9 +8,11 @@ answered on the spot; the others, with what has been read of them, are handed on
 
 import errno
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from socket import SocketType
+from typing import Any
 
 import trio
 
@@ -22,14 +24,21 @@ from trio_finger.protocol.address import Address
 # socket); returns the whole answer, or `None` where that takes more input, or more time.
 AnswerAtOnce = Callable[[bytes, str | None], bytes | None]
 
-_CHUNK = 4096  # bytes; a whole query is much smaller
+# Bytes of a question that can be answered at once. It has fewer, or there may be more. (Up to
+# 512 with what Python adds, its memory is not the system's to allocate.)
+_CHUNK = 479
 _BATCH = 32  # connections that are served before others get their turn: about a millisecond
 _DEFER_SECONDS = 1  # that the kernel keeps connections to itself which send nothing
 
+_SKIP = 64 * 1024  # bytes that are not looked at, of whoever is turned away
+
+_MAPPED = "::ffff:"  # before an IPv4 address, on a socket of IPv6
+_RESET = struct.pack("ii", 1, 0)  # struct linger: close at once, and say that it is no end
+
 # Whoever is looked at here is waited for nowhere.
 _NOW = int(socket.MSG_DONTWAIT)
-# An answer waits for the end of the connection, which comes at once, and goes out with it:
-# one packet, and much less work, instead of two.
+# An answer waits for the end of the output, which comes at once, and goes out with it: one
+# packet, and much less work, instead of two.
 _NOW_AND_LAST = _NOW | int(getattr(socket, "MSG_MORE", 0))
 
 # accept(2) says so of connections that broke while they waited.
@@ -70,6 +79,7 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
         words: bool = True,
     ) -> None:
         self._socket = socket.socket(fileno=listener.socket.detach())
+        self._is_ipv6 = self._socket.family == socket.AF_INET6
         self._kind = int(self._socket.family), int(self._socket.type), self._socket.proto
         self._gate = gate
         self._at_once = at_once
@@ -85,6 +95,8 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
         Raises:
           trio.ClosedResourceError: this is closed.
         """
+        # Here and not before returning, where being cancelled would lose a connection.
+        await trio.lowlevel.checkpoint()
         while True:
             now = trio.current_time()
             for _ in range(_BATCH):
@@ -97,7 +109,6 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
                     await self._get_over(error)
                     break
                 if stream is not None:
-                    await trio.lowlevel.checkpoint()
                     return stream
             else:
                 await trio.lowlevel.checkpoint()
@@ -118,6 +129,7 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
             raise trio.ClosedResourceError from None
         elif error.errno not in _BROKEN:
             raise error
+        await trio.lowlevel.checkpoint()
 
     def _take(self, now: float) -> AcceptedStream | None:
         """Accept one connection; return it unless nothing is left to do with it."""
@@ -127,40 +139,46 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
         accepted = SocketType(*self._kind, descriptor)
         # On a UNIX socket it is no address, but a text.
         host = address[0] if isinstance(address, tuple) else None
+        if self._is_ipv6 and host is not None:
+            host = host.removeprefix(_MAPPED)
         try:
-            if self._gate.is_proxy(host):  # whom it speaks for is still to be read
-                return self._hand_on(accepted, address)
+            if self._gate.has_proxies and self._gate.is_proxy(host):
+                # Whom it speaks for is still to be read.
+                return self._hand_on(accepted, address, host)
             refusal = self._gate.refuse(host, now)
             if refusal is not None:
                 self._turn_away(accepted, self._words.get(refusal, b""))
                 return None
             if self._at_once is None:
-                return self._hand_on(accepted, address)
+                return self._hand_on(accepted, address, host)
             return self._answer_at_once(accepted, address, host, self._at_once)
         except OSError:
             accepted.close()  # the client is gone
             return None
 
     def _answer_at_once(
-        self,
-        accepted: SocketType,
-        address: object,
-        host: str | None,
-        at_once: AnswerAtOnce,
+        self, accepted: SocketType, address: Any, host: str | None, at_once: AnswerAtOnce
     ) -> AcceptedStream | None:
         try:
             received = accepted.recv(_CHUNK, _NOW)
         except BlockingIOError:  # nothing has come yet
-            return self._hand_on(accepted, address)
+            return self._hand_on(accepted, address, host)
         try:
-            answer = at_once(received, host)
+            answer = at_once(received, host) if len(received) < _CHUNK else None
         except Exception:  # its handler will fail, too, and is contained
             answer = None
         if answer is None:
-            return self._hand_on(accepted, address, received)
+            return self._hand_on(accepted, address, host, received)
         sent = accepted.send(answer, _NOW_AND_LAST)
         if sent < len(answer):
-            return self._hand_on(accepted, address, unsent=answer[sent:])
+            return self._hand_on(accepted, address, host, unsent=answer[sent:])
+        accepted.shutdown(socket.SHUT_WR)
+        try:
+            more = accepted.recv(_CHUNK, _NOW)
+        except BlockingIOError:
+            more = b""
+        if more:  # and more may come: closing now would reset the connection
+            return self._hand_on(accepted, address, host, unsent=b"")
         accepted.close()
         self._gate.counts.accepted += 1
         return None
@@ -168,20 +186,22 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
     def _hand_on(
         self,
         accepted: SocketType,
-        address: object,
+        address: Any,
+        host: str | None,
         received: bytes = b"",
-        unsent: bytes = b"",
+        unsent: bytes | None = None,
     ) -> AcceptedStream | None:
         """Return *accepted* as a stream, if there is room for one more."""
-        source = Address(address[0], address[1]) if isinstance(address, tuple) else None
-        if self._gate.is_full(source.host if source is not None else None):
+        if self._gate.is_full(host):
+            if unsent:  # what is missing shall not be taken for the end
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             accepted.close()
             return None
-        self._gate.enter()
         stream = socket.socket(*self._kind, accepted.detach())
+        self._gate.enter()
         return AcceptedStream(
             trio.SocketStream(trio.socket.from_stdlib_socket(stream)),
-            source=source,
+            source=None if host is None else Address(host, address[1]),
             received=received,
             unsent=unsent,
             on_close=self._gate.leave,
@@ -190,8 +210,9 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
     def _turn_away(self, accepted: SocketType, words: bytes) -> None:
         """Close *accepted*, after some *words*, if they can be sent just now."""
         if words:
-            # What is left unread could make the kernel take the words back.
+            # What is left unread would make the kernel reset the connection.
             with suppress(BlockingIOError):
-                accepted.recv(_CHUNK, _NOW)
+                accepted.recv(_SKIP, _NOW)
             accepted.send(words, _NOW_AND_LAST)
+            accepted.shutdown(socket.SHUT_WR)
         accepted.close()

@@ -45,6 +45,12 @@ class Gate:
       limits: what they are.
       counts: the door's numbers.
       log: is told who was refused, without being flooded.
+
+    Attributes:
+      limits: the same.
+      counts: the same.
+      damper: the log.
+      has_proxies: whether anybody may be a proxy.
     """
 
     def __init__(self, limits: Limits, counts: Counts, log: FilteringBoundLogger) -> None:
@@ -53,11 +59,11 @@ class Gate:
         self.damper = Damper(log)
         self._rates = Rates(limits.rate) if limits.rate is not None else None
         self._has_networks = bool(limits.allow or limits.deny)
-        self._has_proxies = bool(limits.proxies)
+        self.has_proxies = bool(limits.proxies)
 
     def is_proxy(self, host: str | None) -> bool:
         """Whether connections from *host* have to name their real source."""
-        return self._has_proxies and _is_in(host, self.limits.proxies)
+        return self.has_proxies and _is_in(host, self.limits.proxies)
 
     def refuse(self, host: str | None, now: float) -> Refusal | None:
         """Count one who comes from *host*, and say why that one is not served, if so.

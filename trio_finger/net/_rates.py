@@ -2,14 +2,16 @@
 
 from collections import OrderedDict
 from ipaddress import IPv6Address
+from typing import Final
 
 from trio_finger.protocol.rate import Rate
 
 # Sources that are remembered. Somebody who has more addresses than this is not held up by
-# a limit on each; at some 150 bytes a source the table has 10 MB at most.
-MAX_SOURCES = 65_536
+# a limit on each; at some 200 bytes a source the table has 13 MB at most.
+MAX_SOURCES: Final = 65_536
 
-_NETWORK = (2**64 - 1) << 64  # of IPv6: one host may have all 2**64 addresses of it
+_SECOND: Final = 1_000_000_000  # nanoseconds: whole numbers add up, whatever the time is
+_NETWORK: Final = (2**64 - 1) << 64  # of IPv6: one host may have all 2**64 addresses of it
 
 
 class Rates:
@@ -17,36 +19,35 @@ class Rates:
 
     A full bucket holds `Rate.count` tokens and is filled at the same rate. What is kept of
     it is one number: when it will be full again (the generic cell rate algorithm, as in
-    ITU-T I.371). A bucket that is full is as good as one never heard of, and is dropped.
+    ITU-T I.371). When the table is full, whoever has been away for longest is forgotten.
     """
 
     def __init__(self, rate: Rate) -> None:
-        self._interval = rate.interval
-        self._patience = rate.seconds - rate.interval
+        self._interval = rate.seconds * _SECOND // rate.count
+        self._patience = self._interval * (rate.count - 1)
         # In the order of their last token.
-        self._full_at: OrderedDict[str | int, float] = OrderedDict()
+        self._full_at: OrderedDict[str | int, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full_at)
 
     def take(self, host: str, now: float) -> bool:
-        """Take a token of *host*, an IP address, at *now*; return whether there was one."""
-        source = _network(host) if ":" in host else host
-        full_at = self._full_at.pop(source, now)
-        if full_at < now:
-            full_at = now
-        taken = full_at - now <= self._patience
-        self._full_at[source] = full_at + self._interval if taken else full_at
-        self._forget(now)
-        return taken
+        """Take a token of *host*, an IP address; return whether there was one.
 
-    def _forget(self, now: float) -> None:
-        """Drop the oldest two, if nothing is lost with them: more go than there come new."""
-        for _ in range(2):
-            oldest = next(iter(self._full_at))  # there is one: it was just put there
-            if self._full_at[oldest] > now and len(self._full_at) <= MAX_SOURCES:
-                return
-            del self._full_at[oldest]
+        Args:
+          host: who asks.
+          now: the time in seconds, by any clock that does not go back.
+        """
+        source = _network(host) if ":" in host else host
+        moment = int(now * _SECOND)
+        full_at = self._full_at.pop(source, moment)
+        if full_at < moment:
+            full_at = moment
+        taken = full_at - moment <= self._patience
+        self._full_at[source] = full_at + self._interval if taken else full_at
+        if len(self._full_at) > MAX_SOURCES:
+            self._full_at.popitem(last=False)
+        return taken
 
 
 def _network(host: str) -> int | str:

@@ -107,7 +107,7 @@ async def _is_admitted(stream: Connection, transport: AcceptedStream, gate: Gate
       ProxyError: it is a proxy's connection, and does not say whose.
       trio.TooSlowError: the client does not read, or the proxy does not write.
     """
-    if transport.unsent:
+    if transport.unsent is not None:
         await send_in_pieces(transport, transport.unsent)
         await finish(transport)
         return False
