@@ -3,7 +3,11 @@
 #   make run     the daemon, on config.toml
 #   make test    the tests
 #   make check   format, lint, types, import contracts, tests
-#   make bench   measures ours and its peers, for some minutes
+#   make bench   measures ours and its peers, for some minutes; ARGS=finger a part of it,
+#                ARGS="--rounds 1" in a hurry
+#   make soak    full load for SECONDS, 3600 by itself, and what that leaves behind
+#   make fuzz    odd input for every parser, FUZZ_SECONDS (600) each, JOBS (1) at once;
+#                for one of them, or in two processes: make fuzz TARGET=xmlrpc, JOBS=2
 #
 # uv is used when it is there and is not required. PYTHON=python3.13 picks an
 # interpreter, VENV=.venv-3.13 the place for its packages.
@@ -30,8 +34,40 @@ check: $(VENV)/.dev-ready
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.dev-ready
-	$(BIN)/python -m bench.kept
+# The peers have an environment of their own, so that nothing of theirs is in ours.
+BENCH_VENV ?= .venv-bench
+
+bench: $(VENV)/.dev-ready $(BENCH_VENV)/.bench-ready
+	BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python -m bench $(ARGS)
+
+SECONDS ?= 3600
+
+.PHONY: soak
+soak: $(VENV)/.dev-ready
+	$(BIN)/python -m bench.soak $(SECONDS)
+
+$(BENCH_VENV)/bin/python:
+	@PYTHON='$(PYTHON)' sh scripts/make-venv $(BENCH_VENV)
+
+$(BENCH_VENV)/.bench-ready: $(BENCH_VENV)/bin/python requirements/bench.txt
+	@sh scripts/install $(BENCH_VENV) requirements/bench.txt
+	@touch $@
+
+# It has an environment of its own: Atheris is made for few Pythons and machines.
+FUZZ_VENV    ?= .venv-fuzz
+FUZZ_SECONDS ?= 600
+JOBS         ?= 1
+
+.PHONY: fuzz
+fuzz: $(FUZZ_VENV)/.fuzz-ready
+	$(FUZZ_VENV)/bin/python -m fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(TARGET)
+
+$(FUZZ_VENV)/bin/python:
+	@PYTHON='$(PYTHON)' sh scripts/make-venv $(FUZZ_VENV)
+
+$(FUZZ_VENV)/.fuzz-ready: $(FUZZ_VENV)/bin/python requirements/fuzz.txt pyproject.toml
+	@sh scripts/install $(FUZZ_VENV) requirements/fuzz.txt
+	@touch $@
 
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff format .

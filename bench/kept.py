@@ -2,11 +2,11 @@
 
 The same 64 setters, user map and file format, once with a transaction a status and once as
 they are, with everything in one that was asked for meanwhile; and, to know what the disk
-allows, a transaction a status from a loop that does nothing else. In turn, several times;
-medians, and their ratio.
+allows, a transaction a status from a loop that does nothing else. In turn, several times.
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,6 +17,7 @@ from typing import Any
 
 import trio
 
+from bench.report import Goal, Section, ratio, render, table
 from tests.running import Running, run_daemon
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.store import Dropped, Store, Told, open_store
@@ -48,21 +49,26 @@ class OneByOne:
             await self._store.write([write])
 
 
-async def main() -> None:
-    """Print what was measured."""
+async def measure(rounds: int = PAIRS) -> Section:
+    """Return P7."""
+    section = Section("P7: statuses that are set, and kept on disk")
     loop, single, ours = [], [], []
-    for pair in range(1, PAIRS + 1):
+    for number in range(1, rounds + 1):
         with TemporaryDirectory() as folder:
             path = Path(folder) / "trio-finger.db"
             async with open_store(f"sqlite:{path}", history=HISTORY) as store:
                 single.append(await keep_from_many(UserMap(OneByOne(store)), PLAIN_STATUSES))
                 ours.append(await keep_from_many(UserMap(store), STATUSES))
             loop.append(keep_one_by_one(path))
-        print(f"{pair} of {PAIRS}: {single[-1]:8,.0f} {ours[-1]:8,.0f} {loop[-1]:8,.0f} a second")
-    one, many, bare = map(statistics.median, (single, ours, loop))
-    print(f"{SETTERS} setters, a transaction a status: {one:8,.0f} a second")
-    print(f"{SETTERS} setters, as they are:            {many:8,.0f} a second, {many / one:.1f} x")
-    print(f"a loop, a transaction a status:     {bare:8,.0f} a second")
+        print(f"{number} of {rounds}: {single[-1]:,.0f}, {ours[-1]:,.0f} a second", file=sys.stderr)
+    rates = (
+        (f"{SETTERS} setters, as they are", ours),
+        (f"{SETTERS} setters, a transaction a status", single),
+        ("a loop that does nothing else, a transaction a status", loop),
+    )
+    rows = [[what, f"{statistics.median(rate):,.0f}"] for what, rate in rates]
+    section.say(f"{rounds} rounds, medians.")
+    section.say(*table(["", "kept a second"], rows))
     with TemporaryDirectory() as folder:
         async with run_daemon(Path(folder)) as daemon:
             alone = await show(daemon)
@@ -70,10 +76,14 @@ async def main() -> None:
                 nursery.start_soon(set_all_the_time, daemon)
                 crowded = await show(daemon)
                 nursery.cancel_scope.cancel()
-    print("from sending a status to the end of the finger answer that shows it:")
-    for name, times in (("alone", alone), (f"beside {SETTERS - 1} setters", crowded)):
-        *_, p99 = statistics.quantiles(times, n=100)
-        print(f"  {name:20} median {statistics.median(times):5.1f} ms, p99 {p99:5.1f} ms")
+    section.say("From sending a status to the end of the finger answer that shows it:")
+    times = (("alone", alone), (f"beside {SETTERS - 1} setters", crowded))
+    section.say(
+        *table(["ms", "median", "p99"], [[name, *_quantiles(all_)] for name, all_ in times])
+    )
+    what = f"{SETTERS} setters, against a transaction a status"
+    section.goals.append(Goal("P7", what, ratio(ours, single), 10, at_least=True))
+    return section
 
 
 def keep_one_by_one(path: Path) -> float:
@@ -122,6 +132,15 @@ async def set_all_the_time(daemon: Running) -> None:
     async with trio.open_nursery() as nursery:
         for setter in range(SETTERS - 1):
             nursery.start_soon(set_own, setter)
+
+
+def _quantiles(times: list[float]) -> list[str]:
+    return [f"{statistics.median(times):.1f}", f"{statistics.quantiles(times, n=100)[-1]:.1f}"]
+
+
+async def main() -> None:
+    """Print P7; the first argument says how many rounds."""
+    print(render(await measure(*map(int, sys.argv[1:2]))))
 
 
 if __name__ == "__main__":

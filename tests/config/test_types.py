@@ -14,12 +14,14 @@ from trio_finger.config import Network
 from trio_finger.config._types import Natural, Nick, StoreUrl, read_value
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.rate import Rate
 
 BASE = Path("/etc/trio-finger")
 
 Places = tuple[Listen, ...]
 Networks = tuple[Network, ...]
 Choice = Literal["console", "json"]
+Limit = Rate | None
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,8 @@ Choice = Literal["console", "json"]
             Networks,
             (ip_network("192.0.2.0/24"), ip_network("127.0.0.1/32"), ip_network("2001:db8::/32")),
         ),
+        ("20/s", Limit, Rate(20, 1)),
+        ("off", Limit, None),
         ("fingerbot", Nick, "fingerbot"),
         ("json", Choice, "json"),
     ],
@@ -111,6 +115,9 @@ def test_right(value: object, kind: Any, expected: object) -> None:
             "expected a network such as \"192.0.2.0/24\"; 'localhost' does not appear to be an "
             "IPv4 or IPv6 network",
         ),
+        (20, Limit, 'expected a rate such as "20/s", "600/m" or "off", got 20'),
+        (False, Limit, 'expected a rate such as "20/s", "600/m" or "off", got false'),
+        ("20", Limit, 'expected a rate such as "20/s", "600/m" or "off", got "20"'),
         (7, Nick, "expected a text in quotes, got 7"),
         ("xml", Choice, 'expected "console" or "json", got "xml"'),
         (["json"], Choice, 'expected "console" or "json", got [\'json\']'),
@@ -149,7 +156,8 @@ values = st.recursive(
     max_leaves=5,
 )
 kinds = st.sampled_from(
-    [bool, int, str, Path, Duration, Address, Places, StoreUrl, Natural, Networks, Nick, Choice]
+    [bool, int, str, Path, Duration, Limit, Address, Places, StoreUrl, Natural, Networks, Nick]
+    + [Choice]
 )
 
 

@@ -91,7 +91,9 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
         return None
     _, command, family, length = _V2_HEAD.unpack_from(data)
     size = _V2_HEAD.size + length
-    if command not in (_LOCAL, _PROXY) or family not in _FAMILIES or size > _MAX_V2:
+    # Where the proxy asks for itself, the family says nothing (2.2).
+    is_known = command == _LOCAL or (command == _PROXY and family in _FAMILIES)
+    if not is_known or size > _MAX_V2:
         raise ProxyError("not a PROXY header that is known here")
     known = {_TCP4: _V2_IPV4, _TCP6: _V2_IPV6}.get(family) if command == _PROXY else None
     if known is not None and length < known.size:
