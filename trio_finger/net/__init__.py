@@ -10,7 +10,7 @@ from trio_finger.net._connection import (
     peer_user,
     socket_of,
 )
-from trio_finger.net._gate import Gate, Limits
+from trio_finger.net._gate import Gate, Limits, is_in
 from trio_finger.net._listen import ListenError, ListeningSockets
 from trio_finger.net._serve import serve_connections
 from trio_finger.net._stream import (
@@ -36,6 +36,7 @@ __all__ = [
     "accepted_at",
     "connect_error",
     "finish",
+    "is_in",
     "peer_host",
     "peer_name",
     "peer_user",

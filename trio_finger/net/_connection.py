@@ -1,15 +1,14 @@
 """A connection of either kind, plain or over TLS, and who is at the other end of it."""
 
-import ipaddress
 import socket
 import struct
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
 from trio_finger.net._accepted import AcceptedStream
-from trio_finger.protocol.address import Address
+from trio_finger.protocol.address import Address, parse_ip
 
 # What a door's handler is given.
 Connection: TypeAlias = AcceptedStream | trio.SSLStream[AcceptedStream]
@@ -22,7 +21,18 @@ _NOBODY = 2**32 - 1  # the kernel's word for no user
 
 # And for one whom our user namespace does not have; elsewhere it is a user like others.
 _OVERFLOW = 65534
-_ALL_USERS = ["0", "0", "4294967295"]
+
+
+def _has_all_users() -> bool:
+    """Whether our user namespace is the machine's own, so that every user has a number here."""
+    try:
+        return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    except OSError:
+        return False
+
+
+# Found out at once: when somebody has connected there may be no descriptor left to do it.
+_OVERFLOW_IS_SOMEBODY: Final = _has_all_users()
 
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
@@ -53,14 +63,9 @@ def peer_user(stream: trio.abc.Stream) -> int | None:
     except OSError:
         return None
     user: int = _CREDENTIALS.unpack(credentials)[1]
-    if user == _NOBODY or (user == _OVERFLOW and not _has_all_users()):
+    if user == _NOBODY or (user == _OVERFLOW and not _OVERFLOW_IS_SOMEBODY):
         return None
     return user
-
-
-def _has_all_users() -> bool:
-    """Whether our user namespace is the machine's own, so that every user has a number here."""
-    return Path("/proc/self/uid_map").read_text().split() == _ALL_USERS
 
 
 def peer_host(stream: trio.abc.Stream) -> str | None:
@@ -72,10 +77,8 @@ def peer_host(stream: trio.abc.Stream) -> str | None:
     address = _peer_address(stream)
     if address is None:
         return None
-    ip = ipaddress.ip_address(address.host)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return address.host
+    ip = parse_ip(address.host)
+    return str(ip) if ip.version == 4 else address.host
 
 
 def peer_name(stream: trio.abc.Stream) -> str:
@@ -96,10 +99,10 @@ def _peer_address(stream: trio.abc.Stream) -> Address | None:
     if isinstance(stream, AcceptedStream) and stream.source is not None:
         return stream.source
     peer = socket_of(stream)
-    if peer is None:
+    if peer is None or peer.family == socket.AF_UNIX:  # a client may have given itself a name there
         return None
     try:
         host, port, *_ = peer.getpeername()
-    except (OSError, ValueError):
-        return None  # gone already, or of a kind that has no such address
+    except OSError:
+        return None  # gone already
     return Address(host, port)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Literal
 
 from structlog.typing import FilteringBoundLogger
@@ -11,6 +10,7 @@ from trio_finger.config import Network
 from trio_finger.counts import Counts
 from trio_finger.net._damper import Damper
 from trio_finger.net._rates import Rates
+from trio_finger.protocol.address import parse_ip
 from trio_finger.protocol.rate import Rate
 
 # Why a connection is not served. They are labels of a metric.
@@ -63,7 +63,7 @@ class Gate:
 
     def is_proxy(self, host: str | None) -> bool:
         """Whether connections from *host* have to name their real source."""
-        return self.has_proxies and _is_in(host, self.limits.proxies)
+        return self.has_proxies and is_in(host, self.limits.proxies)
 
     def refuse(self, host: str | None, now: float) -> Refusal | None:
         """Count one who comes from *host*, and say why that one is not served, if so.
@@ -86,9 +86,9 @@ class Gate:
         self._refused("connections", host)
         return True
 
-    def enter(self) -> None:
+    def enter(self, *, accepted_already: bool = False) -> None:
         """Count a connection that is being served from now on."""
-        self.counts.accepted += 1
+        self.counts.accepted += not accepted_already
         self.counts.open += 1
 
     def leave(self) -> None:
@@ -114,7 +114,7 @@ class Gate:
 
     def _is_allowed(self, host: str) -> bool:
         limits = self.limits
-        return not _is_in(host, limits.deny) and (not limits.allow or _is_in(host, limits.allow))
+        return not is_in(host, limits.deny) and (not limits.allow or is_in(host, limits.allow))
 
     def _refused(self, reason: Refusal, host: str | None) -> Refusal:
         self.counts.refused[reason] += 1
@@ -130,9 +130,9 @@ class Gate:
         return reason
 
 
-def _is_in(host: str | None, networks: tuple[Network, ...]) -> bool:
+def is_in(host: str | None, networks: tuple[Network, ...]) -> bool:
+    """Whether *host*, an IP address, is in one of *networks*."""
     if host is None:
         return False
-    address = ip_address(host.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
+    address = parse_ip(host)
+    return any(address in network for network in networks)

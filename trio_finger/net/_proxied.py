@@ -5,11 +5,10 @@ import trio
 from trio_finger.net._accepted import AcceptedStream
 from trio_finger.protocol.proxy import ProxyError, parse_proxy_header
 
-_HEADER_SECONDS = 10
 _CHUNK = 4096  # bytes
 
 
-async def read_proxy_header(stream: AcceptedStream) -> None:
+async def read_proxy_header(stream: AcceptedStream, deadline: float) -> None:
     """Read the PROXY header that *stream* begins with, and go by what it says.
 
     What follows it stays to be received. Where it names nobody, because the proxy asks for
@@ -17,11 +16,11 @@ async def read_proxy_header(stream: AcceptedStream) -> None:
 
     Raises:
       ProxyError: there is none.
-      trio.TooSlowError: it was not whole within `_HEADER_SECONDS`.
+      trio.TooSlowError: it was not whole by *deadline*, of Trio's clock.
       trio.BrokenResourceError: the proxy is gone.
     """
     data = bytearray()
-    with trio.fail_after(_HEADER_SECONDS):
+    with trio.fail_at(deadline):
         while (header := parse_proxy_header(data)) is None:
             chunk = await stream.receive_some(_CHUNK)
             if not chunk:

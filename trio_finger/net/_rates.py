@@ -1,9 +1,9 @@
 """How often each source may come: a bucket of tokens for everybody, in a bounded table."""
 
 from collections import OrderedDict
-from ipaddress import IPv6Address
 from typing import Final
 
+from trio_finger.protocol.address import parse_ip
 from trio_finger.protocol.rate import Rate
 
 # Sources that are remembered. Somebody who has more addresses than this is not held up by
@@ -52,7 +52,5 @@ class Rates:
 
 def _network(host: str) -> int | str:
     """Return the network of an IPv6 address; of an IPv4 one in its clothes, that."""
-    address = IPv6Address(host.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return int(address) & _NETWORK
+    ip = parse_ip(host)
+    return str(ip) if ip.version == 4 else int(ip) & _NETWORK

@@ -25,6 +25,7 @@ async def serve_connections(
     *,
     stop: trio.Event,
     gate: Gate,
+    patience: float = 10,
     at_once: AnswerAtOnce | None = None,
     sorry: bytes = b"",
 ) -> None:
@@ -34,17 +35,19 @@ async def serve_connections(
       handler: takes a stream, over TLS with the handshake done, which is closed for it
         however it ends. Over TLS a client believes no answer whose end is not said, so
         what is whole has to be ended by `finish`.
-      listeners: where connections come from, over TLS (`secure`) or not; closed on the
+      listeners: where connections come from, over TLS (`Secured`) or not; closed on the
         way out.
       stop: once it is set nothing new is accepted, and this returns as soon as the
         last handler has. To cut them short, cancel this.
       gate: who is served, and how many; it counts, and has the log.
+      patience: how many seconds after it was accepted a connection has to be ready for the
+        handler: whom it is from and TLS, where these have to be said first.
       at_once: answers what can be answered without a handler, on plain connections.
       sorry: what a client is sent when its handler fails.
 
-    A fault in a handler ends its own connection and nothing else: here, and nowhere
-    else around a connection, an exception of any kind is caught, because one that
-    leaves a handler would cancel every other connection, and the daemon with them.
+    A fault in a handler ends its own connection and nothing else: here, and at the entrance
+    for what happens there, an exception of any kind is caught, because one that leaves a
+    handler would cancel every other connection, and the daemon with them.
     """
 
     async def guard(stream: Connection) -> None:
@@ -52,8 +55,12 @@ async def serve_connections(
         async with _transport(stream) as transport:
             failed = False
             try:
-                if await _is_admitted(stream, transport, gate):
-                    await shake_hands(stream)
+                deadline = transport.since + patience
+                if transport.unsent is not None:
+                    await send_in_pieces(transport, transport.unsent)
+                    await finish(transport)
+                elif await _is_admitted(stream, transport, gate, deadline):
+                    await shake_hands(stream, deadline)
                     await handler(stream)
             except* (trio.BrokenResourceError, trio.ClosedResourceError):
                 # The client went away. It may, at any moment.
@@ -100,20 +107,18 @@ async def _serve(
     await trio.serve_listeners(handler, list(listeners), handler_nursery=connections)
 
 
-async def _is_admitted(stream: Connection, transport: AcceptedStream, gate: Gate) -> bool:
-    """See to what the entrance has left; return whether there is something to serve.
+async def _is_admitted(
+    stream: Connection, transport: AcceptedStream, gate: Gate, deadline: float
+) -> bool:
+    """Find out for whom a proxy connects, if one does, and whether that one is served.
 
     Raises:
       ProxyError: it is a proxy's connection, and does not say whose.
-      trio.TooSlowError: the client does not read, or the proxy does not write.
+      trio.TooSlowError: it has not said so by *deadline*.
     """
-    if transport.unsent is not None:
-        await send_in_pieces(transport, transport.unsent)
-        await finish(transport)
-        return False
     if transport.source is None or not gate.is_proxy(transport.source.host):
         return True
-    await read_proxy_header(transport)
+    await read_proxy_header(transport, deadline)
     refusal = gate.refuse(transport.source.host, trio.current_time())
     if refusal is not None and not isinstance(stream, trio.SSLStream):
         await _say(transport, gate.limits.words.get(refusal, b""))

@@ -9,8 +9,12 @@ import trio
 from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import Stream
 
-_PIECE = 64 * 1024  # bytes of an answer that a client must take within _PIECE_SECONDS
-_PIECE_SECONDS = 10
+_PIECE = 64 * 1024  # bytes of an answer that are handed over at once
+
+# A client may take its time for an answer, but not for ever: some seconds, and at least so
+# many bytes in each after that.
+_SLOWEST = 8 * 1024
+_PATIENCE = 10
 
 # What is still read from a client that has its answer: enough for whatever was on
 # its way, and an end to one that never stops.
@@ -31,8 +35,10 @@ async def send_in_pieces(stream: trio.abc.SendStream, data: bytes | Iterable[byt
       trio.TooSlowError: the client has stopped reading, or nearly so.
       trio.BrokenResourceError: it is gone.
     """
+    deadline = trio.current_time() + _PATIENCE
     for piece in _cut(data) if isinstance(data, bytes) else data:
-        with trio.fail_after(_PIECE_SECONDS):
+        deadline += len(piece) / _SLOWEST
+        with trio.fail_at(deadline):
             await stream.send_all(piece)
 
 

@@ -8,8 +8,6 @@ import trio
 from trio_finger.net._accepted import AcceptedStream
 from trio_finger.net._connection import Connection
 
-HANDSHAKE_SECONDS = 10
-
 
 class HandshakeError(Exception):
     """A peer with which TLS could not be set up; ``str()`` of it says why."""
@@ -39,8 +37,8 @@ class Secured:
         return trio.SSLListener(entrance, self.context, https_compatible=self.https_compatible)
 
 
-async def shake_hands(stream: Connection) -> None:
-    """Set up TLS on *stream*, if it is of that kind, within `HANDSHAKE_SECONDS` in all.
+async def shake_hands(stream: Connection, deadline: float) -> None:
+    """Set up TLS on *stream*, if it is of that kind, by *deadline* of Trio's clock.
 
     Raises:
       HandshakeError: the client speaks something else, does not trust our certificate, or
@@ -50,10 +48,10 @@ async def shake_hands(stream: Connection) -> None:
     if not isinstance(stream, trio.SSLStream):
         return
     try:
-        with trio.fail_after(HANDSHAKE_SECONDS):
+        with trio.fail_at(deadline):
             await stream.do_handshake()
     except trio.TooSlowError:
-        raise HandshakeError(f"not done within {HANDSHAKE_SECONDS} seconds") from None
+        raise HandshakeError("not done in time") from None
     except trio.BrokenResourceError as error:
         if (reason := tls_reason(error)) is None:
             raise

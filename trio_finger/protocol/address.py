@@ -12,6 +12,22 @@ _UNIX = "unix:"
 _MAX_PATH = 107  # bytes: what sockaddr_un holds on Linux, without the NUL at its end
 
 
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parse_ip(host: str) -> IpAddress:
+    """Return the IP address *host*, without the zone that it may have.
+
+    One of IPv4 is the same when it comes in the clothes of IPv6 (RFC 4291, 2.5.5.2).
+
+    Raises:
+      ValueError: it is a name, or nothing.
+    """
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
+
+
 class AddressError(ValueError):
     """A text that is no address; ``str()`` of it says what would be one."""
 

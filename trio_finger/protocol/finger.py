@@ -73,6 +73,11 @@ class QueryReader:
         return bytes(self._buffer[:end])
 
 
+def plain_name(line: bytes) -> str | None:
+    """Return the one name that *line* is and that needs no parsing, as in almost every query."""
+    return line.decode("ascii") if line.isalnum() else None  # which of bytes ASCII alone is
+
+
 def parse_query(line: bytes) -> Query:
     """Parse *line*, without its end, by the grammar of RFC 1288, 2.3, liberally.
 
@@ -80,8 +85,6 @@ def parse_query(line: bytes) -> Query:
     commas part names. Text that is not UTF-8 can be nobody's name and is kept so
     that it stays nobody's. No line is refused.
     """
-    if line.isalnum():  # in ASCII: one plain name, as almost every query is
-        return Query((line.decode("ascii"),))
     words = _TELNET.sub(b"", line).decode("utf-8", "surrogateescape").replace(",", " ").split()
     names = [word for word in words if word.lower() != _VERBOSE]
     verbose = len(names) < len(words)

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from trio_finger.protocol.address import Address
+from trio_finger.protocol.address import Address, parse_ip
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2 (2.2)
 _V1 = b"PROXY "
@@ -83,7 +83,7 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
         host = str(family(source))
     except ValueError:
         raise ProxyError("a PROXY header with an address that is none") from None
-    return ProxyHeader(_address(host, int(ports[0])), size)
+    return ProxyHeader(Address(str(parse_ip(host)), int(ports[0])), size)
 
 
 def _parse_v2(data: bytes) -> ProxyHeader | None:
@@ -103,12 +103,4 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
     if known is None:
         return ProxyHeader(None, size)
     source, _, port, _ = known.unpack_from(data, _V2_HEAD.size)
-    return ProxyHeader(_address(str(ip_address(source)), port), size)
-
-
-def _address(host: str, port: int) -> Address:
-    """Return an address; one of IPv4 that is wrapped in IPv6 as what it is."""
-    ip = ip_address(host)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        return Address(str(ip.ipv4_mapped), port)
-    return Address(host, port)
+    return ProxyHeader(Address(str(parse_ip(str(ip_address(source)))), port), size)

@@ -8,12 +8,11 @@ the kernel says who asks.
 import os
 import pwd
 import socket
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from collections.abc import Sequence
 
 import trio
 
-from trio_finger.config import Network, Setter
+from trio_finger.config import Setter
 from trio_finger.counts import Counts
 from trio_finger.log import get_log
 from trio_finger.net import (
@@ -24,6 +23,7 @@ from trio_finger.net import (
     Stream,
     accepted_at,
     finish,
+    is_in,
     peer_host,
     peer_name,
     peer_user,
@@ -124,14 +124,15 @@ async def _identify(stream: Stream, config: Setter) -> Caller:
       DeniedError: somebody who may not set anything here.
       trio.BrokenResourceError: nobody any more.
     """
+    peer = socket_of(stream)
     uid = peer_user(stream)
     if uid is None:
+        if peer is not None and peer.family == socket.AF_UNIX:
+            raise DeniedError("who you are cannot be told")
         host = peer_host(stream)
-        if host is None and (peer := socket_of(stream)) is not None:
-            if peer.family == socket.AF_UNIX:
-                raise DeniedError("who you are cannot be told")
+        if host is None and peer is not None:
             raise trio.BrokenResourceError("gone before it was served")
-        if config.allow and not (host and _is_in(host, config.allow)):
+        if config.allow and not is_in(host, config.allow):
             raise DeniedError("you may not set a status from where you are")
         return ANYBODY
     if uid in (0, os.geteuid()):
@@ -142,11 +143,6 @@ async def _identify(stream: Stream, config: Setter) -> Caller:
         return Caller(account.pw_name)
     except KeyError:
         raise DeniedError("you have no name on this machine") from None
-
-
-def _is_in(host: str, networks: Iterable[Network]) -> bool:
-    address = ip_address(host)
-    return any(address in network for network in networks)
 
 
 async def _receive_request(stream: trio.abc.ReceiveStream) -> bytes:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from trio_finger.config import Finger
 from trio_finger.protocol.ascii import to_ascii
-from trio_finger.protocol.finger import Query, parse_query
+from trio_finger.protocol.finger import Query, parse_query, plain_name
 from trio_finger.services.finger._long import join_blocks, long_lines
 from trio_finger.services.finger._match import MAX_USERS, Match, match_logins, match_names
 from trio_finger.services.finger._pieces import encode_in_pieces, encode_lines
@@ -67,6 +67,10 @@ def answer_query(
       config: what may be answered, and how.
       clock: tells the time (UTC) from which ages are counted.
     """
+    is_long = config.format == "full" or "status" not in config.fields
+    is_exact = config.match == "exact" and not is_long
+    if is_exact and (name := plain_name(line)) is not None:
+        return _one_status(name, users, config)
     query = parse_query(line)
     if query.hosts:
         return _FORWARDING_DENIED
@@ -74,9 +78,7 @@ def answer_query(
         return _list(query, users, config, clock)
     if len(query.names) > MAX_USERS:
         return _TOO_MANY
-    verbose = query.verbose or config.format == "full" or "status" not in config.fields
-    if len(query.names) == 1 and config.match == "exact" and not verbose:
-        return _one_status(query.names[0], users, config)
+    verbose = query.verbose or is_long
     match = (match_names if config.match == "names" else match_logins)(query.names, users)
     found = tuple([status.name for status in match.found if status is not None])
     if not found:

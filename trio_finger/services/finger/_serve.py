@@ -61,6 +61,7 @@ async def serve_finger(
         listeners,
         stop=stop,
         gate=Gate(_limits(config), counts, log),
+        patience=config.timeout,
         at_once=door.answer_at_once,
         sorry=_INTERNAL_ERROR,
     )

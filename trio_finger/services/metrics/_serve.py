@@ -59,7 +59,7 @@ async def serve_metrics(
       doors: those of every door.
     """
     # Here, because it takes some time, and most do without.
-    from prometheus_client.exposition import choose_encoder
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     from trio_finger.services.metrics._numbers import make_registry
 
@@ -70,9 +70,7 @@ async def serve_metrics(
             return 405, _PLAIN, b"Only GET is answered here.\n"
         if request.target.partition(b"?")[0] != _PATH:
             return 404, _PLAIN, b"The metrics are at /metrics.\n"
-        accept = b", ".join(value for name, value in request.headers if name == b"accept")
-        encode, kind = choose_encoder(accept.decode("latin-1"))
-        return 200, kind, encode(registry)
+        return 200, CONTENT_TYPE_LATEST, generate_latest(registry)
 
     async def handle(stream: Connection) -> None:
         await _handle(stream, answer, counts)

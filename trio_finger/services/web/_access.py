@@ -1,13 +1,14 @@
 """Who may set something over the web: whoever bears a token, from no site but ours."""
 
 from collections import OrderedDict
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Network
 from urllib.parse import urlsplit
 
 import trio
 from quart import Request
 
 from trio_finger.log import get_log
+from trio_finger.protocol.address import parse_ip
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
 from trio_finger.store import StoreError
@@ -174,7 +175,7 @@ def _same(one: str | None, other: str | None) -> bool:
 
 def _is_ip_address(host: str | None) -> bool:
     try:
-        ip_address(host or "")
+        parse_ip(host or "")
     except ValueError:
         return False
     return True
@@ -183,11 +184,7 @@ def _is_ip_address(host: str | None) -> bool:
 def _place(host: str | None) -> str:
     """Return where a request comes from: of IPv6 the network, for one host may have all of it."""
     try:
-        address = ip_address(host or "")
+        ip = parse_ip(host or "")
     except ValueError:
         return host or "?"
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:  # IPv4, by way of a socket of IPv6
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address, 64), strict=False))
+    return str(ip if ip.version == 4 else IPv6Network((ip, 64), strict=False))
