@@ -155,10 +155,8 @@ values = st.recursive(
     ),
     max_leaves=5,
 )
-kinds = st.sampled_from(
-    [bool, int, str, Path, Duration, Limit, Address, Places, StoreUrl, Natural, Networks, Nick]
-    + [Choice]
-)
+SINGLE = (bool, int, str, Path, Duration, Limit, Address, StoreUrl, Natural, Nick, Choice)
+kinds = st.sampled_from([*SINGLE, Places, Networks])
 
 
 @given(values, kinds)

@@ -64,6 +64,15 @@ async def everything(client: trio.abc.ReceiveStream) -> bytes:
     return bytes(got)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until *condition* is the case, which has to be soon."""
+    with trio.fail_after(10):
+        while True:
+            if condition():
+                return
+            await trio.lowlevel.checkpoint()
+
+
 @asynccontextmanager
 async def serve(
     handler: Handler,

@@ -188,8 +188,8 @@ async def serving(users: UserMap, config: Finger) -> AsyncIterator[tuple[int, tr
     stop = trio.Event()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            serve = partial(serve_finger, config, users, listeners, stop=stop)
-            nursery.start_soon(partial(serve, counts=Counts(), records=Log()))
+            run = partial(serve_finger, config, users, listeners, stop=stop)
+            nursery.start_soon(partial(run, counts=Counts(), records=Log()))
             yield listeners[0].socket.getsockname()[1], stop
             stop.set()
 
