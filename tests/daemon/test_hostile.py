@@ -1,13 +1,16 @@
 """What strangers send a running daemon: the next client is served, and memory stays flat."""
 
 import json
+import os
 import signal
+import socket
 import struct
 import subprocess
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from random import Random
 from socket import SO_LINGER, SOL_SOCKET
+from tempfile import TemporaryDirectory
 
 import pytest
 import trio
@@ -179,3 +182,29 @@ async def test_internal_names_show_nowhere(tmp_path: Path) -> None:
             assert await daemon.finger(b"moshez\r\n") == f"{status}\r\n".encode()
             page = await daemon.exchange("web", b"GET /~moshez/online HTTP/1.0\r\n\r\n")
             assert page.endswith(f"\r\n\r\n{status}\n".encode())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_t25_a_crowd_of_nobody() -> None:
+    """T25: who is at the other end of a UNIX socket is known when no descriptor is left, too."""
+    listen = 'listen = ["127.0.0.1:0"]\n[web]'
+    config = CONFIG.replace(listen, 'listen = ["127.0.0.1:0", "unix:run/s"]\n[web]')
+    limited = ("prlimit", "--nofile=60")
+    with ExitStack() as stack:
+        # Not tmp_path, which nobody else may enter.
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        folder.chmod(0o755)
+        clients = stack.enter_context(ExitStack())
+        async with run_daemon(folder, config=config, wrapper=limited) as daemon:
+            os.seteuid(65534)
+            try:
+                for _ in range(80):
+                    client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    client.connect(str(folder / "run" / "s"))
+                    client.send(b"x")
+            finally:
+                os.seteuid(0)
+            await daemon.logged("cannot accept")
+            clients.close()
+            assert await daemon.finger(b"moshez\r\n") == b"Happy and well\r\n"

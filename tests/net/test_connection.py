@@ -11,7 +11,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from tests.net.tls import NAME, client_side, server_side
-from trio_finger.net import peer_host, peer_name, peer_user, socket_of
+from trio_finger.net import _connection, peer_host, peer_name, peer_user, socket_of
 
 
 @asynccontextmanager
@@ -98,6 +98,30 @@ async def test_unix(tmp_path: Path) -> None:
             assert peer_host(server) is None
             await client.aclose()
             assert peer_user(server) == os.getuid()  # who asked, not who is there now
+
+
+@pytest.mark.parametrize("own", ["path", "abstract"])
+async def test_unix_with_a_name_of_its_own(
+    tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may give its own end of a UNIX socket a name: it is no address, even where the
+    kernel knows no number for its user."""
+    names = {"path": str(tmp_path / "client"), "abstract": f"\0trio-finger-client-{os.getpid()}"}
+    listening = trio.socket.socket(socket.AF_UNIX)
+    await listening.bind(str(tmp_path / "socket"))
+    listening.listen()
+    async with trio.SocketListener(listening) as listener:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.bind(names[own])
+            client.connect(str(tmp_path / "socket"))
+            async with await listener.accept() as server:
+                assert peer_host(server) is None
+                assert peer_name(server) == f"unix:uid={os.getuid()}"
+                monkeypatch.setattr(_connection, "_OVERFLOW", os.getuid())
+                monkeypatch.setattr(_connection, "_OVERFLOW_IS_SOMEBODY", False)
+                assert peer_user(server) is None
+                assert peer_host(server) is None
+                assert peer_name(server) == "?"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")

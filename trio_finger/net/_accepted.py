@@ -27,6 +27,8 @@ class AcceptedStream(trio.abc.HalfCloseableStream):
       since: when it was accepted, by Trio's clock.
     """
 
+    __slots__ = ("_on_close", "_received", "since", "source", "stream", "unsent")
+
     def __init__(
         self,
         stream: trio.SocketStream,
