@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from random import Random
@@ -184,24 +185,28 @@ async def test_internal_names_show_nowhere(tmp_path: Path) -> None:
             assert page.endswith(f"\r\n\r\n{status}\n".encode())
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, as nobody else may `tmp_path`."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-async def test_t25_a_crowd_of_nobody() -> None:
+async def test_t25_a_crowd_of_nobody(public_folder: Path) -> None:
     """T25: who is at the other end of a UNIX socket is known when no descriptor is left, too."""
     listen = 'listen = ["127.0.0.1:0"]\n[web]'
     config = CONFIG.replace(listen, 'listen = ["127.0.0.1:0", "unix:run/s"]\n[web]')
     limited = ("prlimit", "--nofile=60")
-    with ExitStack() as stack:
-        # Not tmp_path, which nobody else may enter.
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        folder.chmod(0o755)
-        clients = stack.enter_context(ExitStack())
-        async with run_daemon(folder, config=config, wrapper=limited) as daemon:
+    with ExitStack() as clients:
+        async with run_daemon(public_folder, config=config, wrapper=limited) as daemon:
             os.seteuid(65534)
             try:
                 for _ in range(80):
                     client = clients.enter_context(socket.socket(socket.AF_UNIX))
                     client.setblocking(False)
-                    client.connect(str(folder / "run" / "s"))
+                    client.connect(str(public_folder / "run" / "s"))
                     client.send(b"x")
             finally:
                 os.seteuid(0)
