@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from fcntl import ioctl
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from trio_finger.net import (
     Connection,
     Gate,
     Limits,
+    _entrance,
     finish,
     peer_host,
     peer_user,
@@ -289,6 +291,24 @@ async def test_t34_input_that_comes_while_it_is_answered() -> None:
         return answer(received, host)
 
     async with opened(at_once=send_on) as door:
+        for count in range(50):
+            clients.append(door.connect(QUERY))
+            await door.accept_all(lambda count=count: door.gate.counts.accepted > count)  # type: ignore[misc]
+            with clients[-1] as client:
+                assert client.recv(100) == ANSWER
+
+
+async def test_t34_input_that_comes_just_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T34: nor is it lost to what arrives after the last look, right before closing."""
+    clients: list[socket.socket] = []
+
+    def look_and_send_on(*arguments: Any) -> Any:
+        found = ioctl(*arguments)
+        clients[-1].sendall(b"and more")
+        return found
+
+    monkeypatch.setattr(_entrance, "ioctl", look_and_send_on)
+    async with opened() as door:
         for count in range(50):
             clients.append(door.connect(QUERY))
             await door.accept_all(lambda count=count: door.gate.counts.accepted > count)  # type: ignore[misc]

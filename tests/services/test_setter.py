@@ -463,6 +463,7 @@ async def serving(
         async with trio.open_nursery() as nursery:
             name = found[0].socket.getsockname()
             settings = config or Setter()
+            # Nothing is missed: the socket listens already.
             serve = partial(serve_setter, settings, users, found, stop=stop, counts=Counts())
             nursery.start_soon(serve)
             yield 0 if isinstance(name, str) else name[1]

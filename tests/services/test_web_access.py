@@ -20,10 +20,9 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 from werkzeug.datastructures import Headers
 
+from trio_finger.counts import Counts
 from trio_finger.protocol.text import clean
-from trio_finger.counts import Counts
 from trio_finger.services.web import Site, create_app
-from trio_finger.counts import Counts
 from trio_finger.services.web import _access as access
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import UserMap, make_token
