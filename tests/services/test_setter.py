@@ -461,11 +461,11 @@ async def serving(
     stop = trio.Event()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            name = found[0].socket.getsockname()
             settings = config or Setter()
-            # Nothing is missed: the socket listens already.
-            serve = partial(serve_setter, settings, users, found, stop=stop, counts=Counts())
-            nursery.start_soon(serve)
+            nursery.start_soon(
+                partial(serve_setter, settings, users, found, stop=stop, counts=Counts())
+            )
+            name = found[0].socket.getsockname()
             yield 0 if isinstance(name, str) else name[1]
             stop.set()
 
