@@ -21,7 +21,8 @@ import trio.testing
 
 from trio_finger.store import Dropped, StoreError, Token, Told, open_store
 from trio_finger.store._sqlite import open_sqlite, sqlite_files
-from trio_finger.store._sqlite_schema import APPLICATION_ID, MIGRATIONS, migrate
+from trio_finger.store._sqlite_migrations import MIGRATIONS
+from trio_finger.store._sqlite_schema import APPLICATION_ID, migrate
 from trio_finger.store._sqlite_store import SqliteStore
 from trio_finger.store._sqlite_thread import Connection, GiveWay, words
 

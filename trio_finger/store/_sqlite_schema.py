@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from trio_finger.store._interface import StoreError
+from trio_finger.store._sqlite_migrations import MIGRATIONS
 
 # Stands in the header of every database of ours: "TrFg". `file` and others can tell.
 APPLICATION_ID = 0x54724667
@@ -25,48 +26,6 @@ _CHECKPOINT_PAGES = 16_000  # of `_PAGE_BYTES` each
 
 # After something large was written at once, the log is cut back to this size.
 _LOG_BYTES = 64 * 1024 * 1024
-
-# MIGRATIONS[n] are the statements that make version n + 1 of version n; version 0 is an
-# empty database. What was released once never changes.
-#
-# Times are microseconds since 1970, UTC. ``key`` is the folded name.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """
-        CREATE TABLE told (
-          key TEXT NOT NULL,
-          field TEXT NOT NULL,
-          name TEXT NOT NULL,
-          text TEXT NOT NULL,
-          since INTEGER NOT NULL,
-          until INTEGER,
-          over TEXT,
-          PRIMARY KEY (key, field)
-        ) WITHOUT ROWID
-        """,
-        """
-        CREATE TABLE history (
-          id INTEGER PRIMARY KEY,
-          key TEXT NOT NULL,
-          name TEXT NOT NULL,
-          text TEXT NOT NULL,
-          since INTEGER NOT NULL,
-          until INTEGER
-        )
-        """,
-        "CREATE INDEX history_key ON history (key)",
-        """
-        CREATE TABLE token (
-          number INTEGER PRIMARY KEY,
-          id TEXT NOT NULL UNIQUE,
-          name TEXT NOT NULL,
-          digest BLOB NOT NULL,
-          created INTEGER NOT NULL,
-          expires INTEGER
-        )
-        """,
-    ),
-)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
