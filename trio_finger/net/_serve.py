@@ -14,7 +14,7 @@ from trio_finger.net._stream import finish, send_in_pieces
 from trio_finger.net._tls import HandshakeError, Secured, shake_hands
 from trio_finger.protocol.proxy import ProxyError
 
-_SAY_SORRY_WITHIN = 2  # seconds; whoever made our code fail may not be reading, either
+_SAY_WITHIN = 2  # seconds; whoever is refused, or made our code fail, may not be reading
 
 Handler = Callable[[Connection], Awaitable[None]]
 
@@ -77,8 +77,7 @@ async def serve_connections(
                 gate.fault(fault, peer_name(transport))
                 failed = True
             if failed and sorry:
-                with trio.move_on_after(_SAY_SORRY_WITHIN):
-                    await _say(stream, sorry)
+                await _say(stream, sorry)
 
     async with (
         gate.damper.running(),
@@ -130,6 +129,10 @@ def _transport(stream: Connection) -> AcceptedStream:
 
 
 async def _say(stream: Connection, words: bytes) -> None:
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+    """Send *words*, if that can be done, as the last."""
+    with (
+        trio.move_on_after(_SAY_WITHIN),
+        suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError),
+    ):
         await stream.send_all(words)
         await finish(stream)
