@@ -14,6 +14,7 @@ from trio_finger.protocol.xmlrpc import (
     format_response,
     parse_call,
 )
+from trio_finger.protocol.xmlrpc._parse import MAX_DEPTH
 
 _METHOD = re.compile(r"[A-Za-z0-9_.:/]+")
 
@@ -80,7 +81,12 @@ def _check_written(call: Call) -> None:
         body = client.dumps(call.params, call.method, allow_none=True)
     except OverflowError:  # an i8, which the library does not write
         return
-    assert parse_call(body.replace("\r", "&#13;").encode()) == call
+    try:
+        assert parse_call(body.replace("\r", "&#13;").encode()) == call
+    except Fault as fault:
+        # The library writes an element for every type, where the one that was read could do
+        # without: the deepest become too deep.
+        assert f"more than {MAX_DEPTH} deep" in fault.words
     for value in call.params:
         try:
             answer = format_response(value)

@@ -22,6 +22,7 @@ from tests.running import CONFIG, TRIO_FINGER, run_daemon
 from trio_finger.cli import main
 from trio_finger.client import SetError, send_request
 from trio_finger.config import Setter
+from trio_finger.counts import Counts
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_PLAN
 from trio_finger.services.setter import serve_setter
@@ -65,7 +66,9 @@ async def serving(users: UserMap, path: Path) -> AsyncIterator[None]:
         stop = trio.Event()
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(server))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(serve_setter, Setter(), users, [listener], stop=stop))
+            nursery.start_soon(
+                partial(serve_setter, Setter(), users, [listener], stop=stop, counts=Counts())
+            )
             yield
             stop.set()
 
