@@ -32,7 +32,8 @@ async def build(source: str) -> Path:
     """
     path = HERE / source
     program = BUILT / path.stem
-    if program.exists() and program.stat().st_mtime > path.stat().st_mtime:
+    sources = (path, *path.parent.glob("*.h"))
+    if program.exists() and all(program.stat().st_mtime > s.stat().st_mtime for s in sources):
         return program
     BUILT.mkdir(exist_ok=True)
     options = ["-std=gnu11", "-O2", "-Wall", "-Wextra"]

@@ -27,8 +27,8 @@ class Load:
       errors: how many were not.
       first_error: what became of the first of those.
       seconds: how long it took, in all.
-      busy: how much of a processor the load generator itself took; near 1 the figures are
-        as much about it as about the server.
+      busy: how much of a processor the load generator itself took; near 1 for each of its
+        processes the figures are as much about it as about the server.
       min: the shortest that a query took, in microseconds; the others likewise.
       max: the longest.
       median: half were faster.
@@ -56,11 +56,12 @@ async def load(
     names: int,
     rate: int = 0,
     sources: int = 0,
+    processes: int = 1,
     until: trio.Event | None = None,
     limit: int = LIMIT,
     strict: bool = True,
 ) -> Load:
-    """Have *server* asked by a process of its own.
+    """Have *server* asked by *processes* of their own.
 
     Args:
       server: who is asked, what, and what a right answer is.
@@ -70,6 +71,7 @@ async def load(
       rate: so many a second begin on schedule, answered or not, and are timed from when
         they were due; 0 begins one when another ends.
       sources: ask from so many addresses, from 127.1.0.1 on; 0 from the usual one.
+      processes: how many share all of that, in equal parts.
       until: once it is set no more are begun, however many there were to be.
       limit: it ends after so many seconds, and what has no answer then is an error.
       strict: whether an error is raised.
@@ -86,6 +88,7 @@ async def load(
         "-n": names,
         "-r": rate,
         "-s": sources,
+        "-j": processes,
         "-t": limit,
         "-x": int.from_bytes(os.urandom(4), "big"),
     }

@@ -170,6 +170,8 @@ class Entrance(trio.abc.Listener[AcceptedStream]):
         self._gate.counts.accepted += 1
         if sent < len(answer):
             return self._hand_on(accepted, address, host, unsent=answer[sent:])
+        # Before the last look: what comes after that resets the connection, and would take
+        # an answer along which waits for `close`.
         accepted.shutdown(socket.SHUT_WR)
         ioctl(accepted, FIONREAD, self._unread)  # a third of what receiving nothing takes
         if any(self._unread):  # and more may come: closing now would reset the connection
