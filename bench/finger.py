@@ -37,7 +37,7 @@ QUERIES = 40_000  # in each load
 FEW_QUERIES = 300  # of fingerd, which takes a hundred times as long
 WARM_UP = 2_000
 SOURCES = 1_000  # addresses that they come from: what is kept for each is kept for so many
-ROUNDS = 7
+ROUNDS = 11
 
 OURS = "trio-finger"
 LOGGING = "with access log"
