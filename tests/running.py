@@ -15,10 +15,17 @@ from xmlrpc.client import ServerProxy
 
 import trio
 
+from tests.forking import Forked, fork_daemon
+
 # Nothing in a test takes this long; what does has gone wrong.
 PATIENCE = 20  # seconds
 
-TRIO_FINGER = (sys.executable, "-W", "error", "-m", "trio_finger")
+_PYTHON = (sys.executable, "-W", "error")
+TRIO_FINGER = (*_PYTHON, "-m", "trio_finger")
+
+# With this in the environment every daemon is started from nothing, which takes longer.
+FRESH = "TRIO_FINGER_FRESH"
+_ALL_FRESH = FRESH in os.environ or sys.platform != "linux"
 
 # Root does not serve. Where root tests, daemons are another user's from the beginning, who
 # may yet read and write wherever the tests and their folders are, and use port 79.
@@ -69,7 +76,7 @@ class Running:
     """
 
     folder: Path
-    process: trio.Process
+    process: trio.Process | Forked
     log: list[dict[str, Any]] = field(default_factory=list)
     code: int = 0
     _news: trio.Event = field(default_factory=trio.Event)
@@ -170,7 +177,8 @@ async def run_daemon(
 ) -> AsyncIterator[Running]:
     """Run a daemon in *folder* for the length of an ``async with``; end it if it is still up.
 
-    That it is still up, or ended with 0 (see `Running.code`), is checked at the end.
+    That it is still up, or ended with 0 (see `Running.code`), is checked at the end. Where
+    nothing is said of how it is started, it is forked (see `tests.forking`).
 
     Args:
       config: its configuration.
@@ -183,9 +191,13 @@ async def run_daemon(
     (folder / "config.toml").write_text(config)
     if users is not None:
         (folder / "users").write_text(users)
-    command = [*as_user, *wrapper, *program, *arguments]
+    process: trio.Process | Forked
     async with trio.open_nursery() as nursery:
-        process = await trio.lowlevel.open_process(command, cwd=folder, stderr=subprocess.PIPE)
+        if wrapper or (as_user, program) != (AS_USER, TRIO_FINGER) or _ALL_FRESH:
+            command = [*as_user, *wrapper, *program, *arguments]
+            process = await trio.lowlevel.open_process(command, cwd=folder, stderr=subprocess.PIPE)
+        else:
+            process = await fork_daemon([*AS_USER, *_PYTHON], folder, arguments)
         running = Running(folder, process)
         try:
             with trio.fail_after(PATIENCE):
