@@ -261,7 +261,9 @@ def test_everything(path: Path) -> None:
     )
 
 
-KNOWN = "known are daemon, users, store, finger, setter, web, irc, tls, metrics, log"
+KNOWN = (
+    "known are daemon, users, store, finger, setter, web, irc, tls, metrics, log, source, service"
+)
 
 
 @pytest.mark.parametrize(

@@ -14,26 +14,46 @@ from trio_finger.config._sections import (
     Users,
     Web,
 )
+from trio_finger.config._source_sections import (
+    FingerSource,
+    PlanSource,
+    Program,
+    ProgramSource,
+    Service,
+    Source,
+    WebSource,
+)
 from trio_finger.config._tls import Certificate, TlsError, read_certificate
-from trio_finger.config._types import Network
+from trio_finger.config._types import Command, FingerHost, HostPattern, Network, UserUrl
 
 __all__ = [
     "Certificate",
+    "Command",
     "Config",
     "ConfigError",
     "Daemon",
     "Fault",
     "Finger",
+    "FingerHost",
+    "FingerSource",
+    "HostPattern",
     "Irc",
     "Log",
     "Metrics",
     "Network",
+    "PlanSource",
+    "Program",
+    "ProgramSource",
+    "Service",
     "Setter",
+    "Source",
     "Store",
     "Tls",
     "TlsError",
+    "UserUrl",
     "Users",
     "Web",
+    "WebSource",
     "load_config",
     "read_certificate",
 ]

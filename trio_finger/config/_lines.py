@@ -2,11 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+# The path to a key: the names of tables, and the number, from 0, of a table in a list.
+Key: TypeAlias = tuple[str | int, ...]
 
 
-def find_lines(text: str, paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+def find_lines(text: str, paths: Iterable[Key]) -> dict[Key, int]:
     """Return the number, from 1, of the line on which the key at each of *paths* begins.
 
     The first lines of a TOML text are a TOML text themselves unless they end within
@@ -39,10 +42,11 @@ def error_line(error: tomllib.TOMLDecodeError) -> tuple[int | None, str]:
     return (int(match[1]), words[: match.start()]) if match else (None, words)
 
 
-def _has(document: dict[str, Any], path: Sequence[str]) -> bool:
+def _has(document: dict[str, Any], path: Key) -> bool:
     value: Any = document
     for key in path:
-        if not isinstance(value, dict) or key not in value:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
             return False
-        value = value[key]
     return True

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,10 +10,11 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from trio_finger.config._contradictions import find_contradictions
-from trio_finger.config._lines import error_line, find_lines
+from trio_finger.config._lines import Key, error_line, find_lines
 from trio_finger.config._sections import IN_FILE, Config
+from trio_finger.config._source_sections import KINDS, Service, Source
 from trio_finger.config._types import read_value
-from trio_finger.protocol.text import escape
+from trio_finger.protocol.text import escape, parse_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def load_config(path: Path) -> Config:
     if reader.faults:
         lines = find_lines(text, (key for key, _ in reader.faults))
         faults = [
-            Fault(path, lines[key], f"{'.'.join(key)}: {words}") for key, words in reader.faults
+            Fault(path, lines[key], f"{_spell(key)}: {words}") for key, words in reader.faults
         ]
         raise ConfigError(sorted(faults, key=lambda fault: fault.line or 0), config)
     return config
@@ -86,37 +88,82 @@ class _Reader:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self.faults: list[tuple[tuple[str, ...], str]] = []
+        self.faults: list[tuple[Key, str]] = []
 
     def read(self, document: dict[str, Any]) -> Config:
         """Return the configuration, without the sections that have faults."""
         kinds = {name: _section_type(hint) for name, hint in get_type_hints(Config).items()}
-        known = {name: kind for name, kind in kinds.items() if kind is not None}
+        readers = {"source": self._read_sources, "service": self._read_services}
+        known = {
+            name: kind for name, kind in kinds.items() if kind is not None and name not in readers
+        }
         sections: dict[str, Any] = {}
         # Where statuses are kept is not a service: it is there without being named.
         for name, table in ({"store": {}} | document).items():
-            if name not in known:
-                self.faults.append(((name,), f"unknown section{_suggest(name, known)}"))
+            if name in readers:
+                sections[name] = readers[name](table)
+            elif name not in known:
+                words = _suggest(name, [*known, *readers])
+                self.faults.append(((name,), f"unknown section{words}"))
             elif not isinstance(table, dict):
                 self.faults.append(((name,), f"expected a section [{name}]"))
-            elif (section := self._read_section(name, known[name], table)) is not None:
+            elif (section := self._read_section((name,), known[name], table)) is not None:
                 sections[name] = section
         config = Config(**sections)
         self.faults.extend(find_contradictions(config, document))
         return config
 
-    def _read_section(self, name: str, section: type, table: dict[str, Any]) -> Any:
+    def _read_sources(self, tables: object) -> tuple[Source, ...]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.faults.append((("source",), "expected tables, each under [[source]]"))
+            return ()
+        sources = []
+        for number, table in enumerate(tables):
+            kind, rest = table.get("kind"), {key: table[key] for key in table if key != "kind"}
+            if kind not in KINDS:
+                words = "expected " + " or ".join(f'"{known}"' for known in KINDS)
+                place = ("source", number, "kind") if "kind" in table else ("source", number)
+                self.faults.append((place, words if "kind" in table else f"{words} as kind"))
+                continue
+            source = self._read_section(("source", number), KINDS[kind], rest)
+            if source is not None:
+                sources.append(source)
+        return tuple(sources)
+
+    def _read_services(self, tables: object) -> dict[str, Service]:
+        if not isinstance(tables, dict):
+            self.faults.append((("service",), "expected tables, each under [service.NAME]"))
+            return {}
+        services = {}
+        for name, table in tables.items():
+            key = ("service", name)
+            try:
+                parse_name(name)
+            except ValueError as error:
+                self.faults.append((key, str(error)))
+                continue
+            if not isinstance(table, dict):
+                self.faults.append((key, f"expected a section [service.{name}]"))
+                continue
+            service = self._read_section(key, Service, table)
+            if service is not None and (service.file is None) == (not service.command):
+                self.faults.append((key, "expected either a file or a command"))
+            elif service is not None:
+                services[name] = service
+        return services
+
+    def _read_section(self, name: Key, section: type, table: dict[str, Any]) -> Any:
         kinds = get_type_hints(section)
         values: dict[str, Any] = {}
         before = len(self.faults)
         for key, value in table.items():
             if key not in kinds:
-                self.faults.append(((name, key), f"unknown key{_suggest(key, kinds)}"))
+                self.faults.append(((*name, key), f"unknown key{_suggest(key, kinds)}"))
                 continue
             try:
                 values[key] = read_value(value, kinds[key], self.base)
             except ValueError as error:
-                self.faults.append(((name, key), str(error)))
+                self.faults.append(((*name, key), str(error)))
         for field in dataclasses.fields(section):
             if field.name in table:
                 continue
@@ -125,9 +172,9 @@ class _Reader:
                 try:
                     values[field.name] = read_value(default, kinds[field.name], self.base)
                 except ValueError as error:  # the file is too deep down for a socket beside it
-                    self.faults.append(((name,), f"name {field.name}, for by default {error}"))
-            elif field.default is dataclasses.MISSING:
-                self.faults.append(((name,), f'the key "{field.name}" is missing'))
+                    self.faults.append((name, f"name {field.name}, for by default {error}"))
+            elif field.default is field.default_factory is dataclasses.MISSING:
+                self.faults.append((name, f'the key "{field.name}" is missing'))
         return section(**values) if len(self.faults) == before else None
 
 
@@ -140,8 +187,13 @@ def _section_type(hint: Any) -> type | None:
     return None
 
 
-def _suggest(name: str, known: dict[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
+def _spell(key: Key) -> str:
+    """Return *key* as people know it; of tables without a name, the line says which it is."""
+    return ".".join(part for part in key if isinstance(part, str))
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
     return "; known are " + ", ".join(known)

@@ -4,11 +4,13 @@ A key without a default must stand in its section. A section that is left out tu
 its service off; ``None`` stands for it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from trio_finger.config._types import Natural, Network, Nick, StoreUrl
+from trio_finger.config._source_sections import Service, Source
+from trio_finger.config._types import HostPattern, Natural, Network, Nick, StoreUrl
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.rate import Rate
@@ -81,6 +83,7 @@ class Finger:
       match: who answers to a name: whoever has it, or also those with it in their full name.
       charset: what answers are written in; ASCII is for old clients.
       format: what answers a query without ``/W``: the status alone, or the long form.
+      relay: the hosts that queries may be forwarded to; empty refuses all.
       timeout: from accepting to the end of the query, in seconds.
       max_connections: how many are served at once; more are closed at once.
       rate: how many connections one source may make: an IPv4 address, an IPv6 network of 64
@@ -98,6 +101,7 @@ class Finger:
     match: Literal["exact", "names"] = "exact"
     charset: Literal["utf-8", "ascii"] = "utf-8"
     format: Literal["status", "full"] = "status"
+    relay: tuple[HostPattern, ...] = ()
     timeout: Duration = Duration(10)
     max_connections: int = 10_000
     rate: Rate | None = Rate(20, 1)
@@ -205,6 +209,8 @@ class Config:
     """The whole configuration, one attribute a section.
 
     Attributes:
+      source: where statuses come from that nobody has set, in the order of asking.
+      service: what answers to a name as people do, by that name.
       given: users named on the command line, as ``(name, status)``.
     """
 
@@ -218,4 +224,6 @@ class Config:
     tls: Tls | None = None
     metrics: Metrics | None = None
     log: Log = field(default_factory=Log)
+    source: tuple[Source, ...] = ()
+    service: Mapping[str, Service] = field(default_factory=dict)
     given: tuple[tuple[str, str], ...] = ()

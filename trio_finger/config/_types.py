@@ -4,17 +4,33 @@ A reader takes what TOML holds and returns what the program uses, or raises
 `ValueError` with words that say what would be right.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
-from trio_finger.protocol.address import Address, Listen, UnixAddress, parse_address, parse_listen
+from trio_finger.protocol.address import (
+    Address,
+    Listen,
+    UnixAddress,
+    parse_address,
+    parse_ip,
+    parse_listen,
+)
 from trio_finger.protocol.duration import Duration, parse_duration
+from trio_finger.protocol.finger import FINGER_PORT
 from trio_finger.protocol.irc import parse_nick
 from trio_finger.protocol.rate import Rate, parse_rate
+from trio_finger.protocol.size import Size, parse_size
 
 Network = IPv4Network | IPv6Network
+
+# The name of a host, or of a domain (RFC 1123, 2.1).
+_HOST = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 
 _MOST = 1_000_000  # more of anything is a slip, and much more no store can count
 
@@ -31,6 +47,25 @@ class Nick(str):
     """A nickname on IRC."""
 
 
+class UserUrl(str):
+    """An address on the web with ``{user}`` in it."""
+
+
+class Command(tuple[str, ...]):
+    """A program, by its whole path, and its arguments; empty for none."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FingerHost(Address):
+    """A finger server, at port 79 unless another is named."""
+
+
+class HostPattern(str):
+    """A host, or ``*.`` and a domain for every host in it."""
+
+
 def read_value(value: object, kind: Any, base: Path) -> Any:
     """Read *value*, which TOML gave, as a *kind*.
 
@@ -44,8 +79,12 @@ def read_value(value: object, kind: Any, base: Path) -> Any:
         return _read_choice(value, get_args(kind))
     if kind is Path:
         return base / _read_line(value)
+    if kind == Path | None:
+        return base / _read_line(value)
     if kind is StoreUrl:
         return _read_store_url(value, base)
+    if kind is Command:
+        return _read_command(value, base)
     if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
         choices = get_args(get_args(kind)[0])
         return _read_list(value, lambda text: _read_choice(text, choices), choices[0])
@@ -104,6 +143,15 @@ def _read_address(value: object) -> Address:
     return parse_address(value)
 
 
+def _read_finger_host(value: object) -> FingerHost:
+    text = _read_line(value)
+    try:
+        address = parse_address(text)
+    except ValueError:
+        address = parse_address(f"{text}:{FINGER_PORT}")
+    return FingerHost(address.host, address.port)
+
+
 _T = TypeVar("_T")
 
 
@@ -144,6 +192,59 @@ def _read_natural(value: object) -> Natural:
     return Natural(value)
 
 
+def _read_size(value: object) -> Size:
+    if not isinstance(value, str):
+        raise _expected('a size such as "512B", "64KiB" or "1MiB"', value)
+    return parse_size(value)
+
+
+def _read_texts(value: object) -> tuple[str, ...]:
+    return _read_list(value, _read_line, "/bin/bash")
+
+
+def _read_command(value: object, base: Path) -> Command:
+    words = _read_list(value, _read_line, "/usr/local/bin/status")
+    # A name alone would be looked for in the daemon's PATH, which is not the operator's.
+    if not words or "/" not in words[0] or "{" in words[0]:
+        raise _expected('a path of a program and its arguments, such as ["/bin/status"]', value)
+    return Command((str(base / words[0]), *words[1:]))
+
+
+def _read_url(value: object) -> UserUrl:
+    url = _read_line(value)
+    try:
+        parts = urlsplit(url)
+        host, is_host = parts.hostname or "", parts.port != 0
+        is_host = is_host and bool(_HOST.fullmatch(host) or _is_place(host))
+    except ValueError:  # the port is none, or an address in brackets
+        is_host = False
+    is_web = is_host and parts.scheme in ("http", "https") and parts.username is None
+    if not is_web or "{user}" not in parts.path + parts.query:
+        raise _expected('an address such as "https://example.com/~{user}/online"', value)
+    return UserUrl(url)
+
+
+def _read_patterns(value: object) -> tuple[HostPattern, ...]:
+    return _read_list(value, _parse_pattern, "*.example.org")
+
+
+def _parse_pattern(text: str) -> HostPattern:
+    host = text.lower().rstrip(".")
+    domain = host.removeprefix("*.")
+    if not _HOST.fullmatch(domain) and not (host == domain and _is_place(host)):
+        raise _expected('a host such as "db.example.org" or "*.example.org"', text)
+    return HostPattern(host)
+
+
+def _is_place(text: str) -> bool:
+    """Whether *text* is an IP address, or a host and its port."""
+    for parse in (parse_ip, parse_address):
+        with suppress(ValueError):
+            parse(text)
+            return True
+    return False
+
+
 def _read_nick(value: object) -> Nick:
     return Nick(parse_nick(_read_string(value)))
 
@@ -155,9 +256,14 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     Duration: _read_duration,
     Rate | None: _read_rate,
     Address: _read_address,
+    FingerHost: _read_finger_host,
     Natural: _read_natural,
     tuple[Network, ...]: _read_networks,
     Nick: _read_nick,
+    Size: _read_size,
+    UserUrl: _read_url,
+    tuple[str, ...]: _read_texts,
+    tuple[HostPattern, ...]: _read_patterns,
 }
 
 
