@@ -5,6 +5,7 @@ is another. A line a sample; at the end what grew, and exit code 1 if anything w
 or a descriptor was left open.
 """
 
+import argparse
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -143,5 +144,18 @@ async def _exchange(stream: trio.SocketStream, request: bytes) -> bytes:
         return b"".join([part async for part in stream])
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument(
+        "seconds",
+        nargs="?",
+        type=float,
+        default=SECONDS,
+        metavar="SECONDS",
+        help="how long (default: %(default)s)",
+    )
+    return not trio.run(soak, parser.parse_args().seconds)
+
+
 if __name__ == "__main__":
-    sys.exit(not trio.run(soak, float(sys.argv[1]) if sys.argv[1:] else SECONDS))
+    sys.exit(main())

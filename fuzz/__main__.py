@@ -64,9 +64,15 @@ class Run:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="TARGET", help=", ".join(NAMES))
-    parser.add_argument("--seconds", type=int, default=600, help="for each target")
+    parser = argparse.ArgumentParser(
+        prog="python -m fuzz",
+        description="Fuzz each target for a while, and say in one line what came of it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="TARGET", help=f"which: {', '.join(NAMES)}; without one, all"
+    )
+    parser.add_argument("--seconds", type=int, default=600, help="how long to fuzz each target")
     parser.add_argument("--jobs", type=int, default=1, help="how many targets at once")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(NAMES):

@@ -19,6 +19,8 @@ from trio_finger.protocol.text import escape
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
+_CLOSED = -1  # a file descriptor that is none; 2 may be another file's by now
+
 
 def get_log(door: str, **values: object) -> FilteringBoundLogger:
     """Return the log of one part of the program; *door* and *values* stand in each record."""
@@ -34,6 +36,7 @@ def configure_log(level: Level, form: Format, *, addresses: bool = True) -> None
       form: ``console`` for people, ``json`` for programs.
       addresses: whether records say from where people come.
     """
+    descriptor = sys.stderr.fileno() if sys.stderr is not None else _CLOSED
     renderer: Processor
     renderer = structlog.processors.JSONRenderer(default=str) if form == "json" else _render_line
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -46,7 +49,7 @@ def configure_log(level: Level, form: Format, *, addresses: bool = True) -> None
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(sys.stderr.fileno()))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lenient(descriptor))),
     )
     logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.WARNING), force=True)
 

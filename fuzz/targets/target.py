@@ -26,7 +26,7 @@ def check(data: bytes) -> None:
     assert verbose(verbose(target)) == verbose(target)
     words = (*target.query.names, *target.query.hosts)
     written = f"{line}@{address}"
-    if all(word.split() == [word] for word in words) and "finger://" not in written.lower():
+    if all(word.split() == [word] for word in words) and "://" not in written:
         assert parse_target(written) == target
 
 

@@ -20,6 +20,7 @@ def check(data: bytes) -> None:
     assert printable(data, control=True) == text.encode()
     kept = printable(data, eight_bit=True).decode("utf-8", "surrogateescape")
     assert _acts_not("".join(character for character in kept if not _is_byte(character)))
+    assert not any("\udc80" <= character <= "\udc9f" for character in kept)
 
 
 def _acts_not(text: str) -> bool:

@@ -1,6 +1,9 @@
 """``trio-finger check``: every fault by file, line and key, and nothing started."""
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +154,51 @@ def test_relative_to_the_configuration(tmp_path: Path) -> None:
     result = check("--config", "etc/config.toml")
     assert result.exit_code == 0
     assert result.stdout.startswith("etc/config.toml: no faults; etc/users: 1 user")
+
+
+# The command as people have it, but that every moment is worth a word of progress.
+PROGRESS = """
+import sys
+from trio_finger.sources import _progress
+from trio_finger.cli import main
+
+_progress._EVERY = 0.0
+main(["check"])
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_progress(tmp_path: Path, form: str) -> None:
+    """How far it has come in a large file is said on standard error, as the daemon's log for
+    people says it; the answer alone is on standard output."""
+    (tmp_path / "config.toml").write_text(f'[users]\nfile = "users"\n[log]\nformat = "{form}"\n')
+    (tmp_path / "users").write_text("".join(f"user{n}: Here\n" for n in range(20_000)))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRESS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (0, "config.toml: no faults; users: 20000 users\n")
+    lines = done.stderr.splitlines()
+    assert lines
+    for line in lines:
+        assert re.fullmatch(
+            r"[0-9T:.-]+Z info    reading users file door=users file=users percent=\d+ lines=\d+",
+            line,
+        )
+
+
+def test_progress_that_nobody_can_see(tmp_path: Path) -> None:
+    """Without a standard error progress goes nowhere, least of all among the answer."""
+    (tmp_path / "config.toml").write_text('[users]\nfile = "users"\n')
+    (tmp_path / "users").write_text("".join(f"user{n}: Here\n" for n in range(20_000)))
+    done = subprocess.run(
+        ["sh", "-c", '"$0" "$@" 2>&-', sys.executable, "-W", "error", "-c", PROGRESS],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (0, "config.toml: no faults; users: 20000 users\n")

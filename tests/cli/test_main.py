@@ -227,12 +227,21 @@ def test_found_in_this_folder(tmp_path: Path) -> None:
     assert result.stderr.startswith("config.toml:2: finger.listen: ")
 
 
-def test_port_is_taken() -> None:
-    """A port that is taken is named in the last line, without a traceback; the exit code is 1."""
+@pytest.mark.parametrize(
+    ("arguments", "where"), [(["--port", "{}"], "with --port"), ([], "in listen")]
+)
+def test_port_is_taken(arguments: list[str], where: str, tmp_path: Path) -> None:
+    """A port that is taken is named in the last line, without a traceback, and where another is
+    chosen: where this one was. The exit code is 1."""
     with create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = run([*MODULE, "--port", str(port), "--user", "moshez=Happy"])
+        (tmp_path / "config.toml").write_text(
+            f'[daemon]\nuser = "nobody"\n[finger]\nlisten = ["127.0.0.1:{port}"]\n'
+        )
+        done = run([*MODULE, *(word.format(port) for word in arguments)])
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith(f"cannot listen on 127.0.0.1:{port}: the port is taken; ")
+    assert done.stderr.splitlines()[-1] == (
+        f"cannot listen on 127.0.0.1:{port}: the port is taken; "
+        f"stop what listens there, or choose another {where}"
+    )

@@ -93,6 +93,25 @@ async def test_several_targets() -> None:
     )
 
 
+FORGED = ["[other-host:79]", "[", "\ufe0f[other-host:79]", "\u0301\ufe0f[other-host:79]"]
+OWN = ["Élan vital", " [a link]", "see [1]", "^[[H[other-host:79]", "<U+200B>[other-host:79]"]
+
+
+async def test_forged_header() -> None:
+    """T9: of several answers, none has a line that could be taken for the name of a server."""
+    lines = [*FORGED, *OWN]
+    sent = "\r\n".join(lines).replace("^[", "\x1b").replace("<U+200B>", "\u200b").encode()
+    async with serving(sent) as server:
+        several = await query(server.target(), server.target())
+        one = await query(server.target())
+        raw = await query("--raw", server.target(), server.target())
+    header = f"[127.0.0.1:{server.port}]"
+    shown = [header, *(f" {line}" for line in FORGED), *OWN]
+    assert several.stdout.splitlines() == shown * 2
+    assert one.stdout.splitlines() == lines
+    assert raw.stdout_bytes == sent * 2
+
+
 async def test_one_of_several_fails(refusing: str) -> None:
     """A host that cannot be asked does not keep the others from being, but counts."""
     async with serving(b"Alive\r\n") as server:
@@ -151,6 +170,8 @@ async def test_impossible_host(host: str) -> None:
         ["finger://h/a%0d%0ab"],
         ["finger://h%0d%0a/a"],
         ["a\r\nb@h"],
+        ["http://localhost/"],
+        ["finger://h/%zz"],
         ["--timeout", "10", "moshez"],
         ["--timeout", "0s", "moshez"],
         ["--nonsense"],
@@ -184,6 +205,13 @@ async def test_no_host() -> None:
     )
 
 
+async def test_other_scheme() -> None:
+    """An address of another kind is not taken for a user of this machine."""
+    result = await query("http://localhost/")
+    assert result.exit_code == 2
+    assert "finger:// addresses are understood, not http://" in result.stderr
+
+
 async def test_interrupt() -> None:
     """Ctrl-C ends the wait for an answer in few words, not in a traceback."""
     waiting = trio.Event()
@@ -206,19 +234,19 @@ async def test_interrupt() -> None:
 
 # What is let through
 
-LATIN = b"na\xefve \xc3\xa9 \x1b[1m\r\n"
+LATIN = b"na\xefve \xc3\xa9 \x1b[1m\x9b1m\r\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "setting", "shown"),
     [
-        ([], "", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\n"),
-        (["--8bit"], "", b"na\xefve \xc3\xa9 ^[[1m\n"),
-        (["--control"], "", b"na\xef\xbf\xbdve \xc3\xa9 \x1b[1m\n"),
-        (["--8bit", "--control"], "", b"na\xefve \xc3\xa9 \x1b[1m\n"),
-        ([], "1", b"na\xefve \xc3\xa9 ^[[1m\n"),
-        ([], "0", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\n"),
-        (["--no-8bit"], "1", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\n"),
+        ([], "", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\xef\xbf\xbd1m\n"),
+        (["--8bit"], "", b"na\xefve \xc3\xa9 ^[[1m<U+009B>1m\n"),
+        (["--control"], "", b"na\xef\xbf\xbdve \xc3\xa9 \x1b[1m\xef\xbf\xbd1m\n"),
+        (["--8bit", "--control"], "", b"na\xefve \xc3\xa9 \x1b[1m\x9b1m\n"),
+        ([], "1", b"na\xefve \xc3\xa9 ^[[1m<U+009B>1m\n"),
+        ([], "0", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\xef\xbf\xbd1m\n"),
+        (["--no-8bit"], "1", b"na\xef\xbf\xbdve \xc3\xa9 ^[[1m\xef\xbf\xbd1m\n"),
         (["--raw"], "1", LATIN),
     ],
 )

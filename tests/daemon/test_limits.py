@@ -330,6 +330,27 @@ async def test_t27_who_is_believed(tmp_path: Path) -> None:
     ]
 
 
+async def test_t27_header_of_a_stranger_in_pieces(tmp_path: Path) -> None:
+    """T27: a header of version 2 from anybody else, which begins with the end of a line, is not
+    believed when it comes in pieces either: it is a query of the one who sends it."""
+    header = version_2()
+    finger = 'rate = "off"\ntrusted_proxies = ["127.0.0.2"]'
+    async with running(tmp_path, finger, log="access = true") as daemon:
+        async with await connect(daemon.port("finger")) as client:
+            await client.send_all(header[:1])
+            answer = await client.receive_some()
+            assert b"moshez" in answer
+            with suppress(trio.BrokenResourceError):
+                await client.send_all(header[1:] + b"shawn\r\n")
+                answer += await everything(client)
+            assert b"Alive" in answer  # in the list, and no second answer
+            assert answer.count(b"Login") == 1
+        assert await ask(daemon, b"moshez\r\n") == MOSHEZ
+    queries = [(r["peer"], r["result"]) for r in daemon.log if r["event"] == "query"]
+    assert queries == [("127.0.0.1", "list"), ("127.0.0.1", "status")]
+    assert logged(daemon, "not as a proxy") == 0
+
+
 # T34: those who say too much
 
 

@@ -111,6 +111,20 @@ async def test_hup_keeps_the_old_configuration_when_the_new_one_is_wrong(tmp_pat
         assert await daemon.finger(b"moshez\r\n") == b"Still here\r\n"
 
 
+async def test_hup_reads_users_whatever_the_configuration(tmp_path: Path) -> None:
+    """With a faulty configuration SIGHUP still reads the users file of the one before."""
+    async with run_daemon(tmp_path) as daemon:
+        wrong = CONFIG.replace("[finger]", "[finger]\nlst = true").replace('"users"', '"others"')
+        (tmp_path / "config.toml").write_text(wrong)
+        (tmp_path / "others").write_text("moshez: Elsewhere\n")
+        before = sum(record["event"] == "users file read" for record in daemon.log)
+        daemon.process.send_signal(signal.SIGHUP)
+        await daemon.logged("configuration not taken over")
+        record = await daemon.logged("users file read", before + 1)
+        assert record["users"] == 2
+        assert await daemon.finger(b"moshez\r\n") == b"Happy and well\r\n"
+
+
 async def test_hup_keeps_the_old_configuration_when_a_port_is_taken(tmp_path: Path) -> None:
     """A new address that cannot be had changes nothing, and says what would help."""
     async with run_daemon(tmp_path) as daemon:

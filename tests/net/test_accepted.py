@@ -109,11 +109,11 @@ async def test_source() -> None:
         await trio.open_tcp_stream(*listener.socket.getsockname()[:2]),
         AcceptedStream(await listener.accept(), source=SOURCE) as stream,
     ):
-        assert peer_name(stream) == "192.0.2.7:4711"
+        assert peer_name(stream) == "192.0.2.7"
         assert peer_host(stream) == "192.0.2.7"
         assert socket_of(stream) is stream.stream.socket
         stream.source = Address("2001:db8::7", 1)
-        assert peer_name(stream) == "[2001:db8::7]:1"
+        assert peer_name(stream) == "2001:db8::7"
         assert peer_host(stream) == "2001:db8::7"
         stream.source = Address("::ffff:192.0.2.8", 1)
         assert peer_host(stream) == "192.0.2.8"

@@ -80,13 +80,13 @@ async def test_t27_whom_it_names() -> None:
     """T27: whom a trusted proxy names is who is there; whatever follows the header is theirs."""
     async with proxied() as server:
         for header, who in (
-            (V1, "192.0.2.7 192.0.2.7:4711"),
-            (V1_6, "2001:db8::7 [2001:db8::7]:4711"),
-            (V1_MAPPED, "192.0.2.7 192.0.2.7:4711"),
-            (V2, "192.0.2.7 192.0.2.7:4711"),
-            (version_2("2001:db8::7", "::1"), "2001:db8::7 [2001:db8::7]:4711"),
-            (version_2("::ffff:192.0.2.7", "::1"), "192.0.2.7 192.0.2.7:4711"),
-            (version_2(more=bytes(1000)), "192.0.2.7 192.0.2.7:4711"),
+            (V1, "192.0.2.7 192.0.2.7"),
+            (V1_6, "2001:db8::7 2001:db8::7"),
+            (V1_MAPPED, "192.0.2.7 192.0.2.7"),
+            (V2, "192.0.2.7 192.0.2.7"),
+            (version_2("2001:db8::7", "::1"), "2001:db8::7 2001:db8::7"),
+            (version_2("::ffff:192.0.2.7", "::1"), "192.0.2.7 192.0.2.7"),
+            (version_2(more=bytes(1000)), "192.0.2.7 192.0.2.7"),
         ):
             assert await ask(server, header + b"hello\n") == f"{who} hello\n".encode()
         assert server.counts.refused == {}
@@ -98,8 +98,7 @@ async def test_t27_for_itself() -> None:
     async with proxied() as server:
         for header in (b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN a b\r\n", LOCAL, version_2(family=0)):
             answer = await ask(server, header, b"hello\n")
-            assert answer.startswith(b"127.0.0.2 127.0.0.2:")
-            assert answer.endswith(b" hello\n")
+            assert answer == b"127.0.0.2 127.0.0.2 hello\n"
 
 
 @pytest.mark.parametrize("header", [V1, version_2("2001:db8::7", "::1")])
@@ -140,11 +139,11 @@ async def test_t27_no_header(data: bytes) -> None:
     with capture_logs() as log:
         async with proxied() as server:
             assert await ask(server, data) in (b"", b"reset")
-            assert await ask(server, V1 + b"hello\n") == b"192.0.2.7 192.0.2.7:4711 hello\n"
+            assert await ask(server, V1 + b"hello\n") == b"192.0.2.7 192.0.2.7 hello\n"
             assert server.counts.refused == {"proxy": 1}
             assert server.counts.open == 0
     assert events(log) == [("info", "not as a proxy")]
-    assert log[0]["peer"].startswith("127.0.0.2:")
+    assert log[0]["peer"] == "127.0.0.2"
     assert log[0]["reason"].isprintable()
 
 
@@ -152,8 +151,7 @@ async def test_t27_stranger() -> None:
     """T27: a header from anybody else is not believed: it is input like any other."""
     async with proxied() as server:
         answer = await ask(server, V1 + b"hello\n", host=STRANGER)
-        assert answer.startswith(b"127.0.0.1 127.0.0.1:")
-        assert answer.endswith(V1)
+        assert answer == b"127.0.0.1 127.0.0.1 " + V1
 
 
 async def test_t27_trickled(mock_clock: MockClock) -> None:
@@ -258,7 +256,7 @@ async def test_t27_over_tls() -> None:
                 client = TlsClient(stream, client_side())
                 await client.handshake()
                 await client.send_all(b"hello\n")
-                assert await everything(client) == b"192.0.2.7 192.0.2.7:4711 hello\n"
+                assert await everything(client) == b"192.0.2.7 192.0.2.7 hello\n"
                 await client.aclose()
             assert log == []
 
@@ -270,7 +268,7 @@ async def test_t27_over_tls() -> None:
             assert events(log) == [("info", "not as a proxy")]
             inside = await server.connect_tls()
             await inside.send_all(V1)
-            assert (await everything(inside)).startswith(b"127.0.0.1 127.0.0.1:")
+            assert (await everything(inside)).startswith(b"127.0.0.1 127.0.0.1 ")
 
 
 async def test_t27_refused_over_tls() -> None:
@@ -300,7 +298,7 @@ async def test_first_bytes_of_tls_with_the_header() -> None:
         client = Late(stream, client_side())
         await client.handshake()
         await client.send_all(b"hello\n")
-        assert await everything(client) == b"192.0.2.7 192.0.2.7:4711 hello\n"
+        assert await everything(client) == b"192.0.2.7 192.0.2.7 hello\n"
         await client.aclose()
 
 

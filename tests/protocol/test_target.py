@@ -32,6 +32,10 @@ def target(*names: str, host: str = "h", port: int = 79, hosts: tuple[str, ...] 
         ("@far@near", target(host="near", hosts=("far",))),
         ("moshez,shawn@h", target("moshez", "shawn")),
         ("/W moshez@h", Target(Query(("moshez",), verbose=True), "h", 79)),
+        ("100%@h", target("100%")),
+        ("a:b@h", target("a:b")),
+        ("://@h", target("://")),
+        ("1x://@h", target("1x://")),
     ],
 )
 def test_words(text: str, expected: Target) -> None:
@@ -58,6 +62,8 @@ def test_words(text: str, expected: Target) -> None:
         ("finger://h/moshez%20shawn", target("moshez", "shawn")),
         ("FINGER://h/moshez", target("moshez")),
         ("finger://%68/moshez", target("moshez")),
+        ("finger://h/100%25", target("100%")),
+        ("finger://h/x://y", target("x://y")),
         ("finger://[fe80::1%25lo]/moshez", target("moshez", host="fe80::1%lo")),
         ("finger://moshez@[fe80::1%lo]", target("moshez", host="fe80::1%lo")),
         ("finger://h//W%20moshez", Target(Query(("moshez",), verbose=True), "h", 79)),
@@ -73,6 +79,14 @@ NO_TARGETS = ["moshez@", "@", "@@", "moshez@@", "moshez@h:", "moshez@h:x", "mosh
 NO_TARGETS += ["moshez@::1", "moshez@[::1", "moshez@::1]", "moshez@h h", "moshez@h/x", "moshez@[h]"]
 NO_TARGETS += ["finger://", "finger:///moshez", "finger://moshez@", "finger://h:x/"]
 NO_TARGETS += ["finger://[::1/", "finger://[h]/", "finger://moshez@h/shawn"]
+NO_TARGETS += ["http://h/", "HTTP://localhost", "gopher+x://moshez@h", "x-1.y://", "x://@h"]
+NO_TARGETS += [
+    "finger://h/%zz",
+    "finger://h/a%",
+    "finger://h/%4",
+    "finger://a%2@h",
+    "finger://h%zz/",
+]
 NO_TARGETS += ["finger://h/%ff", "finger://%ff@h", "finger://%ff/", "finger://h%2fx/moshez"]
 
 
@@ -82,6 +96,15 @@ def test_refused(text: str) -> None:
     with pytest.raises(TargetError, match=" cannot be asked: ") as caught:
         parse_target(text)
     assert str(caught.value).startswith(repr(text))
+
+
+def test_other_schemes() -> None:
+    """Addresses of another kind are named, and what would be right."""
+    with pytest.raises(TargetError) as caught:
+        parse_target("http://localhost/")
+    assert str(caught.value) == (
+        "'http://localhost/' cannot be asked: finger:// addresses are understood, not http://"
+    )
 
 
 CONTROLS = ["\r\n", "\n", "\r", "%0d%0a", "%0D", "%0A", "\0", "%00", "%1b", "\x1b", "%7f", "%09"]

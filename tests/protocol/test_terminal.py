@@ -94,15 +94,29 @@ def test_r29_any_bytes(data: bytes) -> None:
 @example(b"\xc2\r\n\x9b")
 @example(b"\xed\xb2\x9b")
 def test_r30_eight_bit(data: bytes) -> None:
-    """Bytes that are not UTF-8 stay what they are, and nothing else is another for it."""
+    """Bytes that are not UTF-8 stay what they are, but for controls, and nothing else is another
+    for it."""
     shown = printable(data, eight_bit=True).decode("utf-8", "surrogateescape")
     text = data.decode("utf-8", "surrogateescape")
-    kept = "[\udc80-\udcff]"
-    assert re.findall(kept, shown) == re.findall(kept, text)
+    # Controls are shown as they are when they come as UTF-8.
+    text = re.sub("[\udc80-\udc9f]", lambda match: chr(ord(match[0]) - 0xDC00), text)
+    kept = "[\udca0-\udcff]"
+    assert re.findall("[\udc80-\udcff]", shown) == re.findall(kept, text)
     assert is_harmless(re.sub(kept, "", shown).encode())
     assert re.sub(kept, "\ufffd", shown).encode() == printable(
         re.sub(kept, "\ufffd", text).encode()
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_r30_no_controls(encoding: str) -> None:
+    """T9: of all bytes, those that control a terminal of bytes take leave of their own."""
+    for byte in range(0x80, 0x100):
+        data = b"a%cb" % byte
+        shown = printable(data, encoding=encoding, eight_bit=True)
+        assert shown == (data if byte >= 0xA0 else b"a<U+%04X>b" % byte)
+        leave = printable(data, encoding=encoding, eight_bit=True, control=True)
+        assert leave == data
 
 
 @given(st.binary())

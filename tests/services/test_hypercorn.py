@@ -1,6 +1,7 @@
 """The web server under raw bytes: whatever one client sends, the next one is served."""
 
 import logging
+import math
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,8 +12,9 @@ import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 from structlog.testing import capture_logs
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.net.server import events
 from tests.net.tls import NAME, TlsClient, authority, connect_tls, raw, server_side
 from tests.peers import require_peer
 from trio_finger.counts import Counts
@@ -30,6 +32,8 @@ WEBSOCKET = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+BODY_SECONDS = 10
+KEEP_ALIVE_SECONDS = 15
 BIG = 20_000_000  # bytes: more than the buffers of a connection hold
 
 
@@ -48,6 +52,7 @@ class Server:
         self.called = trio.Event()  # somebody asked for /wait
         self.go_on = trio.Event()  # /wait is answered
         self.clients: list[Client] = []
+        self.counts = Counts()
 
     async def connect(self) -> Client:
         """Return a new client, which is closed at the end of the test."""
@@ -89,6 +94,7 @@ async def everything(client: Client) -> bytes:
 
 def make_app(server: Server) -> QuartTrio:
     app = QuartTrio(__name__)
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
 
     @app.get("/")
     async def hello() -> str:
@@ -120,8 +126,8 @@ def make_app(server: Server) -> QuartTrio:
 
 
 @asynccontextmanager
-async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
-    """Serve the app for the length of an ``async with``, within 10 s in all."""
+async def serving(kind: str, folder: Path, seconds: float = 10) -> AsyncIterator[Server]:
+    """Serve the app for the length of an ``async with``, within some *seconds* in all."""
     wanted: Listen = Address("127.0.0.1", 0)
     if kind == "unix":
         wanted = UnixAddress(str(folder / "web.sock"))
@@ -132,7 +138,7 @@ async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
     if kind == "tls":
         listeners = [Secured(listener, server_side(), https_compatible=True) for listener in plain]
     server = Server(kind, address)
-    gate = Gate(Limits(2000), Counts(), get_log("test"))
+    gate = Gate(Limits(2000), server.counts, get_log("test"))
 
     async def run() -> None:
         with server.scope:
@@ -140,7 +146,7 @@ async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
         server.stopped.set()
 
     try:
-        with trio.fail_after(10):
+        with trio.fail_after(seconds):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(run)
                 yield server
@@ -579,3 +585,87 @@ async def test_slow_reader_delays_nobody(server: Server) -> None:
         for _ in range(5):
             await server.check()
     server.scope.cancel()
+
+
+# Clients that are too slow
+
+SLOW = {
+    "nothing": (b"", KEEP_ALIVE_SECONDS),
+    "half a request": (HELLO[:10], KEEP_ALIVE_SECONDS),
+    "half of the next request": (HELLO + HELLO[:10], KEEP_ALIVE_SECONDS),
+    "half a body": (POST + b"Content-Length: 10\r\n\r\nhello", BODY_SECONDS),
+}
+
+
+async def settle() -> None:
+    """Wait until everybody waits for something, and the kernel has nothing left for them."""
+    for _ in range(5):
+        await wait_all_tasks_blocked(0.02)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+@pytest.mark.parametrize("what", SLOW)
+async def test_t23_slow_client(kind: str, what: str, tmp_path: Path, mock_clock: MockClock) -> None:
+    """T23: whoever is cut while a request of theirs is awaited is counted once, and logged with
+    their address."""
+    data, seconds = SLOW[what]
+    with capture_logs() as log:
+        async with serving(kind, tmp_path, seconds=100) as server:
+            client = await server.connect()
+            await client.send_all(data)
+            await settle()
+            mock_clock.jump(seconds - 0.1)
+            await settle()
+            assert server.counts.refused == {}
+            mock_clock.jump(0.2)
+            await everything(client)
+            await client.aclose()
+            assert server.counts.refused == {"slow": 1}
+            await server.check()
+    assert events(log) == [("info", "client too slow")]
+    assert log[0]["peer"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+async def test_idle_is_not_slow(kind: str, tmp_path: Path, mock_clock: MockClock) -> None:
+    """Whoever has their answer, and asks nothing more, is closed on, and not called slow."""
+    with capture_logs() as log:
+        async with serving(kind, tmp_path, seconds=100) as server:
+            client = await server.connect()
+            for _ in range(2):
+                await client.send_all(HELLO)
+                await settle()
+            mock_clock.jump(KEEP_ALIVE_SECONDS + 0.1)
+            assert (await everything(client)).count(b"HTTP/1.1 200 ") == 2
+            await client.aclose()
+            assert server.counts.refused == {}
+    assert log == []
+
+
+async def test_stopping_calls_nobody_slow(server: Server) -> None:
+    """Whom a stop cuts is not too slow, not even with half a request."""
+    with capture_logs() as log:
+        for data in (b"", HELLO[:10], HELLO + HELLO[:10]):
+            client = await server.connect()
+            await client.send_all(data)
+        await server.check()
+        server.stop.set()
+        await server.stopped.wait()
+        assert server.counts.refused == {}
+    assert log == []
+
+
+async def test_t24_client_that_stopped_reading(tmp_path: Path, mock_clock: MockClock) -> None:
+    """T24: nor is there a way around being counted: whoever asks and does not read is slow."""
+    with capture_logs() as log:
+        async with serving("tcp", tmp_path, seconds=math.inf) as server:
+            client = await server.connect()
+            await client.send_all(HELLO.replace(b"/", b"/big", 1))
+            assert await client.receive_some(100)
+            await settle()
+            assert server.counts.refused == {}
+            mock_clock.jump(BIG)  # more seconds than any patience
+            await settle()
+            assert server.counts.refused == {"slow": 1}
+            await client.aclose()
+    assert events(log) == [("info", "client too slow")]

@@ -21,8 +21,11 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 from trio.testing import MockClock, memory_stream_pair
 
+from tests.net.server import until
 from trio_finger.config import Setter
 from trio_finger.counts import Counts
+from trio_finger.log import get_log
+from trio_finger.net import Gate, Limits
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import MAX_REQUEST, SetRequest
 from trio_finger.protocol.text import MAX_NAME, MAX_PLAN, MAX_STATUS
@@ -96,6 +99,10 @@ def log() -> Iterator[list[EventDict]]:
         yield records
 
 
+def make_gate() -> Gate:
+    return Gate(Limits(1), Counts(), get_log("setter"))
+
+
 async def say(
     users: UserMap, *chunks: bytes, eof: bool = True, config: Setter | None = None
 ) -> bytes:
@@ -104,7 +111,7 @@ async def say(
     got = bytearray()
 
     async def serve() -> None:
-        await handle_setter(server, config or Setter(), users, Counts())
+        await handle_setter(server, config or Setter(), users, make_gate())
         await server.aclose()
 
     async def listen() -> None:
@@ -150,7 +157,7 @@ async def test_ok_only_once_it_is_kept(autojump_clock: MockClock) -> None:
     users = UserMap(store)
     server, client = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(handle_setter, server, Setter(), users, Counts())
+        nursery.start_soon(handle_setter, server, Setter(), users, make_gate())
         await client.send_all(b"moshez\nHere\n")
         await client.send_eof()
         assert await client.receive_some() == OK
@@ -162,7 +169,7 @@ async def test_nothing_before_the_end_of_input(users: UserMap, autojump_clock: M
     """Lines might go on: before the end of the input nothing is set and nothing answered."""
     server, client = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(handle_setter, server, Setter(), users, Counts())
+        nursery.start_soon(handle_setter, server, Setter(), users, make_gate())
         await client.send_all(b"moshez\nHere\n")
         with trio.move_on_after(30):
             pytest.fail(f"{await client.receive_some()!r} came too early")
@@ -241,7 +248,7 @@ async def test_line_needs_no_end_of_input(users: UserMap, autojump_clock: MockCl
         server, client = memory_stream_pair()
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(handle_setter, server, Setter(), users, Counts())
+            nursery.start_soon(handle_setter, server, Setter(), users, make_gate())
             for chunk in chunks:
                 await client.send_all(chunk)
             assert await client.receive_some() == OK
@@ -399,9 +406,12 @@ async def test_client_that_never_ends_its_input(
     assert texts(users) == BEFORE
 
 
-async def test_a_byte_now_and_then(users: UserMap, autojump_clock: MockClock) -> None:
-    """The minute is for the whole request, not since the last byte (T23)."""
+async def test_a_byte_now_and_then(
+    users: UserMap, autojump_clock: MockClock, log: list[EventDict]
+) -> None:
+    """The minute is for the whole request, not since the last byte (T23); the log says so."""
     server, client = memory_stream_pair()
+    gate = make_gate()
 
     async def trickle() -> None:
         while True:
@@ -411,10 +421,34 @@ async def test_a_byte_now_and_then(users: UserMap, autojump_clock: MockClock) ->
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trickle)
         began = trio.current_time()
-        await handle_setter(server, Setter(), users, Counts())
+        await handle_setter(server, Setter(), users, gate)
         assert trio.current_time() - began < 65
         nursery.cancel_scope.cancel()
     assert texts(users) == BEFORE
+    assert gate.counts.refused == {"slow": 1}
+    assert [(record["event"], record["log_level"]) for record in log] == [
+        ("client too slow", "info")
+    ]
+
+
+async def test_who_is_too_slow(users: UserMap, log: list[EventDict], mock_clock: MockClock) -> None:
+    """T23: of a slow client the log has the address, whether it has begun or not, and no more
+    than one record of a crowd at once."""
+    counts = Counts()
+    async with serving(users, counts=counts, seconds=100) as port:
+        clients = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(3)]
+        await clients[0].send_all(b"moshez\n")
+        await until(lambda: counts.open == 3)
+        mock_clock.jump(61)
+        for client in clients:
+            assert b"within 60 seconds" in await client.receive_some()
+            await client.aclose()
+    assert counts.refused == {"slow": 3}
+    said = [(record["event"], record["peer"], record.get("times")) for record in log]
+    assert said == [
+        ("client too slow", "127.0.0.1", None),
+        ("client too slow", "127.0.0.1", 2),
+    ]
 
 
 @given(data=st.data())
@@ -450,20 +484,26 @@ Listener = trio.SocketListener
 
 @asynccontextmanager
 async def serving(
-    users: UserMap, *listeners: Listener, config: Setter | None = None
+    users: UserMap,
+    *listeners: Listener,
+    config: Setter | None = None,
+    counts: Counts | None = None,
+    seconds: float = 20,
 ) -> AsyncIterator[int]:
     """Serve the setter for the length of an ``async with``, on the port that it yields.
 
     Args:
       listeners: where; by default on IPv4.
+      counts: the door's numbers.
+      seconds: how long that may take.
     """
     found = listeners or await trio.open_tcp_listeners(0, host="127.0.0.1")
     stop = trio.Event()
-    with trio.fail_after(20):
+    with trio.fail_after(seconds):
         async with trio.open_nursery() as nursery:
-            settings = config or Setter()
+            settings, numbers = config or Setter(), counts or Counts()
             nursery.start_soon(
-                partial(serve_setter, settings, users, found, stop=stop, counts=Counts())
+                partial(serve_setter, settings, users, found, stop=stop, counts=numbers)
             )
             name = found[0].socket.getsockname()
             yield 0 if isinstance(name, str) else name[1]
@@ -712,7 +752,7 @@ async def test_pair_of_sockets(users: UserMap) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery, stream:
-            nursery.start_soon(handle_setter, stream, Setter(), users, Counts())
+            nursery.start_soon(handle_setter, stream, Setter(), users, make_gate())
             client = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
             assert await converse(client, b"moshez\nHere\n") == OK
 

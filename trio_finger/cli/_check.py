@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from trio_finger.cli._configuration import find_config, no_config
-from trio_finger.cli._messages import fail
+from trio_finger.cli._messages import fail, log_to_standard_error
 
 
 @click.command()
@@ -26,6 +26,7 @@ def check(config: Path | None) -> None:
     from trio_finger.config import ConfigError, Fault, load_config
     from trio_finger.sources import UsersFileError, read_users_file
 
+    log_to_standard_error()
     faults: list[Fault | UsersFileError | str] = []
     try:
         loaded = load_config(path)

@@ -41,6 +41,11 @@ class Overrides:
     port: int | None
     users: tuple[tuple[str, str], ...]
 
+    @property
+    def address(self) -> Address | None:
+        """Where finger listens instead, if so."""
+        return None if self.port is None else Address("127.0.0.1", self.port)
+
     def load(self) -> Config:
         """Read the configuration.
 
@@ -54,11 +59,9 @@ class Overrides:
             config = Config(finger=Finger())
         else:
             no_config()
-        if self.port is not None:
-            listen = (Address("127.0.0.1", self.port),)
-            config = dataclasses.replace(
-                config, finger=dataclasses.replace(config.finger or Finger(), listen=listen)
-            )
+        if self.address is not None:
+            finger = dataclasses.replace(config.finger or Finger(), listen=(self.address,))
+            config = dataclasses.replace(config, finger=finger)
         return dataclasses.replace(config, given=self.users)
 
 

@@ -84,14 +84,18 @@ def _run(overrides: Overrides) -> None:
 
     from trio_finger.config import ConfigError
     from trio_finger.daemon import PrivilegeError, run_daemon
-    from trio_finger.net import ListenError
+    from trio_finger.net import ListenError, PortTakenError
     from trio_finger.store import StoreError
 
     faults: list[str] = []
     try:
         trio.run(run_daemon, overrides.load)
     except* (ConfigError, ListenError, PrivilegeError, StoreError) as group:
-        faults = [str(fault) for fault in _leaves(group)]
+        for fault in _leaves(group):
+            if isinstance(fault, PortTakenError) and fault.address == overrides.address:
+                faults.append(fault.advise(fault.address, "with --port"))
+            else:
+                faults.append(str(fault))
     if faults:
         fail("\n".join(faults))
 

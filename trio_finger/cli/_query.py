@@ -1,6 +1,7 @@
 """``trio-finger query``: the finger client."""
 
 import os
+import re
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import ssl
 
 _TARGET = Parsed("TARGET", parse_target)
+
+# Where a line begins that could be taken for the name of a server. What is beyond ASCII may be
+# such as does not show.
+_LIKE_A_NAME = re.compile(rb"^(?=[\x80-\xff]*\[)", re.MULTILINE)
 
 
 @click.command()
@@ -39,7 +44,8 @@ _TARGET = Parsed("TARGET", parse_target)
     "eight_bit",
     envvar="TRIO_FINGER_8BIT",
     show_envvar=True,
-    help="Let bytes that are not UTF-8 through, for a terminal of another encoding.",
+    help="Let bytes that are not UTF-8 through, for a terminal of another encoding; of those "
+    "from 0x80 to 0x9F, which are controls there, only with --control.",
 )
 @click.option(
     "--control",
@@ -65,7 +71,8 @@ def query(
 
     Takes finger://HOST[:PORT]/USER and finger://USER@HOST, too. HOST is this machine if it
     is left out with its "@", an IPv6 address is in brackets; PORT is 79. Several targets are
-    asked at once, and their answers come in order, each under its [HOST:PORT].
+    asked at once, and their answers come in order, each under its [HOST:PORT]. Lines of theirs
+    that begin with "[" are set in by a blank then, so that none is taken for that.
 
     What is not printable is shown as ^[ or <U+202E>, and bytes that are not UTF-8 as U+FFFD.
 
@@ -98,11 +105,13 @@ def query(
         if received and not raw:
             # An answer without an end of line does not run into what comes next.
             received += b"" if received.endswith(b"\n") else b"\n"
-            if len(targets) > 1:
-                received = f"[{target.place}]\n".encode() + received
-            received = printable(
-                received, encoding=sys.stdout.encoding, eight_bit=eight_bit, control=control
+            show = partial(
+                printable, encoding=sys.stdout.encoding, eight_bit=eight_bit, control=control
             )
+            received = show(received)
+            if len(targets) > 1:
+                name = show(f"[{target.place}]\n".encode())
+                received = name + _LIKE_A_NAME.sub(b" ", received)
         _write(received)
         if isinstance(answer, QueryError):
             click.echo(str(answer), err=True)

@@ -10,8 +10,10 @@ from trio_finger.net._connection import (
     peer_user,
     socket_of,
 )
-from trio_finger.net._gate import Gate, Limits, is_in
-from trio_finger.net._listen import ListenError, ListeningSockets
+from trio_finger.net._damper import Damper
+from trio_finger.net._gate import Gate, Limits, Refusal, is_in
+from trio_finger.net._listen import ListenError, ListeningSockets, PortTakenError
+from trio_finger.net._reach import ReachError, connect, is_public
 from trio_finger.net._serve import serve_connections
 from trio_finger.net._stream import (
     DRAIN_BYTES,
@@ -27,16 +29,22 @@ __all__ = [
     "DRAIN_SECONDS",
     "AcceptedStream",
     "Connection",
+    "Damper",
     "Gate",
     "Limits",
     "ListenError",
     "ListeningSockets",
+    "PortTakenError",
+    "ReachError",
+    "Refusal",
     "Secured",
     "Stream",
     "accepted_at",
+    "connect",
     "connect_error",
     "finish",
     "is_in",
+    "is_public",
     "peer_host",
     "peer_name",
     "peer_user",

@@ -82,12 +82,14 @@ def peer_host(stream: trio.abc.Stream) -> str | None:
 
 
 def peer_name(stream: trio.abc.Stream) -> str:
-    """Return who is at the other end of *stream*, for the log."""
+    """Return who is at the other end of *stream*, for the log.
+
+    Of an address there is no port: every record of somebody has the same word for them.
+    """
     user = peer_user(stream)
     if user is not None:
         return f"unix:uid={user}"
-    address = _peer_address(stream)
-    return str(address) if address is not None else "?"
+    return peer_host(stream) or "?"
 
 
 def _transport(stream: trio.abc.Stream) -> trio.abc.Stream:

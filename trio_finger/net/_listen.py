@@ -13,6 +13,29 @@ class ListenError(Exception):
     """An address that cannot be listened on; ``str()`` of it says what to do."""
 
 
+class PortTakenError(ListenError):
+    """An address on which somebody else listens.
+
+    Args:
+      address: which.
+
+    Attributes:
+      address: the same.
+    """
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(self.advise(address, "in listen"))
+        self.address = address
+
+    @staticmethod
+    def advise(address: Address, where: str) -> str:
+        """Return what to do; *where* says where another address is chosen."""
+        return (
+            f"cannot listen on {address}: the port is taken; "
+            f"stop what listens there, or choose another {where}"
+        )
+
+
 class ListeningSockets:
     """The bound sockets of one door.
 
@@ -88,6 +111,8 @@ class ListeningSockets:
         except UnixSocketError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
         except OSError as error:
+            if error.errno == errno.EADDRINUSE and isinstance(address, Address):
+                raise PortTakenError(address) from error
             raise ListenError(f"cannot listen on {address}: {_advice(error, address)}") from error
 
 
@@ -103,8 +128,6 @@ def _advice(error: OSError, address: Listen) -> str:
             return f"{reason}; let the daemon write to its folder, or choose another in listen"
         return f"{reason}; choose another path in listen"
     match error.errno:
-        case errno.EADDRINUSE:
-            return "the port is taken; stop what listens there, or choose another in listen"
         case errno.EACCES:
             return (
                 f"ports below 1024 need privileges, such as CAP_NET_BIND_SERVICE; "

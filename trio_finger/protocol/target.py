@@ -1,5 +1,6 @@
 """What people ask of the finger client: ``[user][@host[:port]]`` and ``finger://`` addresses."""
 
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -8,6 +9,8 @@ from trio_finger.protocol.finger import FINGER_PORT, Query, format_query, parse_
 from trio_finger.protocol.text import is_line
 
 _SCHEME = "finger://"
+_ANY_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)  # RFC 3986, 3.1
+_WRONG_QUOTE = re.compile(r"%(?![0-9a-f]{2})", re.ASCII | re.IGNORECASE)  # 2.1
 
 
 class TargetError(ValueError):
@@ -42,7 +45,7 @@ def parse_target(text: str) -> Target:
 
     Without a host it is this machine, as for every finger client (RFC 1288, 2.3). An "@"
     that no host follows does not mean that: where the host got lost, in a script say,
-    another machine's answer would pass for that host's.
+    another machine's answer would pass for that host's. Nor is ``http://host/`` a user here.
 
     Raises:
       TargetError: *text* is something else.
@@ -61,6 +64,8 @@ def verbose(target: Target) -> Target:
 
 
 def _parse_words(text: str) -> Target:
+    if scheme := _ANY_SCHEME.match(text):
+        raise ValueError(f"{_SCHEME} addresses are understood, not {scheme[0]}")
     local, at, near = text.rpartition("@")
     if not at:
         local, near = text, "localhost"
@@ -73,6 +78,9 @@ def _parse_address(text: str) -> Target:
     user, _, near = place.rpartition("@")
     if user and request:
         raise ValueError("it names a user twice")
+    # The zone of an address in brackets, which had a bare percent sign once, may have it still.
+    if _WRONG_QUOTE.search(f"{user} {near.partition('[')[0]} {request}"):
+        raise ValueError('after a "%" there are two hexadecimal digits, or it is "%25"')
     question = unquote(user or request, errors="strict")
     # As RFC 3986, 3.2.2 has it also for hosts, and RFC 6874 for the zone of an address. What
     # parts an address is never quoted (2.2).

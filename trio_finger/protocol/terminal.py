@@ -2,6 +2,9 @@
 
 from trio_finger.protocol.text import is_safe
 
+_KEPT_BYTE = 0xDC00  # what such a byte and this add up to is what Python decodes it to
+_NO_CONTROL = 0xA0  # the first byte that is none, of those beyond ASCII (ISO 2022)
+
 
 def printable(
     data: bytes, *, encoding: str = "utf-8", eight_bit: bool = False, control: bool = False
@@ -18,8 +21,10 @@ def printable(
       data: what a server sent.
       encoding: the terminal's. To one that takes bytes for characters, UTF-8 may well
         hold what UTF-8 itself does not: 0x9B begins a control sequence.
-      eight_bit: let bytes that are not UTF-8 through, as they are.
-      control: let characters through that control the terminal, hide or reorder.
+      eight_bit: let bytes that are not UTF-8 through, as they are; but not 0x80 to 0x9F,
+        which control a terminal that takes bytes for characters.
+      control: let characters through that control the terminal, hide or reorder, and of
+        the bytes with `eight_bit` those, too.
     """
     # A byte that is let through is kept as a surrogate, which UTF-8 itself cannot hold.
     text = data.decode("utf-8", "surrogateescape" if eight_bit else "replace")
@@ -41,7 +46,12 @@ class _Shown(dict[int, str]):
 
     def _show(self, character: str) -> str:
         codepoint = ord(character)
-        if self._control or character == "\n" or is_safe(character) or _is_kept_byte(codepoint):
+        if _is_kept_byte(codepoint):
+            codepoint -= _KEPT_BYTE
+            safe = codepoint >= _NO_CONTROL
+        else:
+            safe = character == "\n" or is_safe(character)
+        if safe or self._control:
             try:
                 character.encode(self._encoding, "surrogateescape")
             except UnicodeEncodeError:

@@ -81,37 +81,34 @@ async def serve_setter(
       counts: this door's numbers.
     """
 
+    gate = Gate(Limits(_MAX_CONNECTIONS), counts, log)
+
     async def handle(stream: Connection) -> None:
-        await handle_setter(stream, config, users, counts)
+        await handle_setter(stream, config, users, gate)
 
-    await serve_connections(
-        handle,
-        listeners,
-        stop=stop,
-        gate=Gate(Limits(_MAX_CONNECTIONS), counts, log),
-        sorry=_INTERNAL_ERROR,
-    )
+    await serve_connections(handle, listeners, stop=stop, gate=gate, sorry=_INTERNAL_ERROR)
 
 
-async def handle_setter(stream: Stream, config: Setter, users: UserMap, counts: Counts) -> None:
+async def handle_setter(stream: Stream, config: Setter, users: UserMap, gate: Gate) -> None:
     """Read one request from *stream*, grant or refuse it, and say so; the caller closes."""
     peer = peer_name(stream)
+    answered = gate.counts.answered
     try:
         with trio.fail_at(accepted_at(stream) + _RECEIVE_SECONDS):
             caller = await _identify(stream, config)
             request = parse_request(await _receive_request(stream))
         reply = await _set(request, users, caller, peer)
-        counts.answered["ok"] += 1
+        answered["ok"] += 1
     except DeniedError as error:
         log.warning("denied", peer=peer, reason=str(error))
-        counts.answered["denied"] += 1
+        answered["denied"] += 1
         reply = format_error(str(error))
     except (SetterError, RefusedError, StoreError) as error:
         log.info("refused", peer=peer, reason=str(error))
-        counts.answered["error"] += 1
+        answered["error"] += 1
         reply = format_error(str(error))
     except trio.TooSlowError:
-        counts.refused["slow"] += 1
+        gate.cut("slow", "client too slow", peer=peer)
         reply = format_error(f"no end of input within {_RECEIVE_SECONDS} seconds")
     await send_in_pieces(stream, reply)
     await finish(stream)

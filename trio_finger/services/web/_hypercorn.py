@@ -11,25 +11,23 @@
 
 So only Hypercorn's connection is used, one a handler of `serve_connections`, which
 contains what goes wrong in it; and of that connection these three things are replaced,
-and the end, which over TLS has to be said. When Hypercorn changes, this file is what
-has to be looked at.
+and the end, which over TLS has to be said. Whoever is too slow is counted and logged, as
+at every door. When Hypercorn changes, this file and `_http1.py` are what has to be looked
+at.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from trio_finger.net import (
@@ -38,12 +36,12 @@ from trio_finger.net import (
     Gate,
     Secured,
     finish,
+    peer_name,
     send_in_pieces,
     serve_connections,
     socket_of,
 )
-
-_ADDRESS = re.compile(rb"^[^/?]*://[^/?]*")  # at the beginning of a request target
+from trio_finger.services.web._http1 import HTTP1
 
 _CHUNK = 64 * 1024  # bytes
 _ASK_SECONDS = 1  # for a first request that is on its way when a stop comes
@@ -72,8 +70,7 @@ async def serve_app(
         assert socket is not None
         sockets.add(socket)
         try:
-            # Hypercorn names only the TLS kind of stream and takes both.
-            await _Connection(wrapped, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+            await _Connection(wrapped, config, context, stream, gate).run()
         finally:
             sockets.discard(socket)
 
@@ -107,7 +104,19 @@ class _Connection(TCPServer):
     """Hypercorn's connection, with bounded sending, and timers that are started."""
 
     stream: Connection  # type: ignore[assignment]
-    protocol: H11Protocol  # type: ignore[assignment]  # not the wrapper that changes to HTTP/2
+    protocol: HTTP1  # type: ignore[assignment]  # not the wrapper that changes to HTTP/2
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        stream: Connection,
+        gate: Gate,
+    ) -> None:
+        # Hypercorn names only the TLS kind of stream and takes both.
+        super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        self._gate: Gate | None = gate
 
     async def run(self) -> None:
         socket = socket_of(self.stream)
@@ -118,12 +127,13 @@ class _Connection(TCPServer):
         except OSError:
             return  # gone already
         self._socket = socket
+        self._peer = peer_name(self.stream)  # as long as that can be told
         self._reading = trio.CancelScope()
         self._answered = trio.Event()
         self._answered.set()  # nothing has been asked yet
         self._asked = False
         async with TaskGroup() as self._task_group:
-            self.protocol = _HTTP1(
+            self.protocol = HTTP1(
                 self.app,
                 self.config,
                 self.context,
@@ -133,6 +143,7 @@ class _Connection(TCPServer):
                 client,
                 server,
                 self.protocol_send,
+                on_slow=self._note_slow,
             )
             await self.idle_task.restart(self._task_group, self._idle_timeout)
             await self._read_data()
@@ -160,7 +171,9 @@ class _Connection(TCPServer):
             async with self.send_lock:
                 with trio.CancelScope(shield=True):  # send_in_pieces bounds it
                     await send_in_pieces(self.stream, data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+            if isinstance(error, trio.TooSlowError):
+                self._note_slow()
             self._socket.close()
             self._reading.cancel()  # whatever it waits for will not come
             # Whoever reads may be sending just now, and the app has to hear of it all the same.
@@ -195,10 +208,13 @@ class _Connection(TCPServer):
         Whoever has just connected has not asked yet and is owed an answer all the same:
         on a reload, others take over, and nobody may notice.
         """
-        with trio.move_on_after(self.config.keep_alive_timeout):
+        with trio.move_on_after(self.config.keep_alive_timeout) as patience:
             await self.context.terminated.wait()
             if not self._asked:
                 await trio.sleep(_ASK_SECONDS)
+        # Between two requests nobody is slow: the next may never have been meant to come.
+        if patience.cancelled_caught and (not self._asked or self.protocol.has_begun):
+            self._note_slow()
         with trio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._initiate_server_close()
 
@@ -207,33 +223,8 @@ class _Connection(TCPServer):
         with trio.move_on_after(_CLOSE_SECONDS):
             await super()._initiate_server_close()
 
-
-class _HTTP1(H11Protocol):
-    """HTTP/1.1 and nothing else: an upgrade is ignored, as RFC 9110, 7.8 allows.
-
-    There is nothing here to change to, and the changing is where the traps are.
-    """
-
-    async def _check_protocol(self, _: h11.Request) -> None:
-        """Do not change to HTTP/2."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        """Do not change to WebSocket, and leave the address of a proxy's request out.
-
-        An origin server has to take ``GET http://host/path``, too (RFC 9112, 3.2.2), and
-        Quart fails where the host in it is nonsense.
-        """
-        await super()._create_stream(
-            h11.Request(
-                method=request.method,
-                target=_path(request.target),
-                headers=[header for header in request.headers if header[0] != b"upgrade"],
-                http_version=request.http_version,
-            )
-        )
-
-
-def _path(target: bytes) -> bytes:
-    """Return *target* as the path, and the query, on this server."""
-    path = _ADDRESS.sub(b"", target)
-    return path if path.startswith((b"/", b"*")) else b"/" + path
+    def _note_slow(self) -> None:
+        """Count and log that the client is too slow, once."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.cut("slow", "client too slow", peer=self._peer)
