@@ -8,6 +8,7 @@ from trio_finger.usermap._listing import Listing
 from trio_finger.usermap._map import UserMap
 from trio_finger.usermap._pace import Pace
 from trio_finger.usermap._part import PARTS, Line, Part, part_of
+from trio_finger.usermap._reader import Reader, UnavailableError
 from trio_finger.usermap._status import Status
 from trio_finger.usermap._tokens import make_token
 
@@ -23,8 +24,10 @@ __all__ = [
     "Listing",
     "Pace",
     "Part",
+    "Reader",
     "RefusedError",
     "Status",
+    "UnavailableError",
     "UserMap",
     "describe_ending",
     "make_token",

@@ -13,9 +13,12 @@ class Status:
       text: one line of clean text; empty for a user who has no status.
       since: when it began to hold (UTC).
       until: when it ends (UTC), if it has an end.
+      details: what a short answer shows in place of the text, if anything: any number of
+        lines of a service, LF between them.
     """
 
     name: str
     text: str
     since: datetime
     until: datetime | None = None
+    details: str = ""
