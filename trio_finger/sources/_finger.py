@@ -1,0 +1,124 @@
+"""Statuses from another finger server, which is asked as people ask it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+from trio_finger.config import FingerSource
+from trio_finger.net import ReachError, connect, peer_host
+from trio_finger.protocol.address import IpAddress, parse_ip
+from trio_finger.protocol.finger import Query, format_query
+from trio_finger.protocol.finger_answer import read_answer
+from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, clean, fold
+from trio_finger.protocol.users_toml import MAX_TEXT
+from trio_finger.sources._source import Asker, Found, SourceError, too_long
+
+_CHUNK = 16 * 1024  # bytes
+
+# The whole answer of a server that cannot say. It is about the server, and nobody's status.
+_EXCUSES = frozenset(
+    {
+        "Server error -- try later",
+        "Internal error in server",
+        "Too many queries from your address; try again later",
+        "Your address is not served here",
+    }
+)
+
+
+class Fingers:
+    """A finger server as a source.
+
+    Args:
+      config: which one, and how long an answer may be.
+    """
+
+    def __init__(self, config: FingerSource) -> None:
+        self._config = config
+        # The questions under way: who is asked for, and where. There are no more of them than
+        # whoever asks us has.
+        self._under_way: Counter[tuple[str, IpAddress]] = Counter()
+
+    async def ask(self, name: str, asker: Asker) -> Found | None:
+        """Ask that server about *name*, unless the question is our own that `comes_back`.
+
+        Raises:
+          SourceError: it could not say.
+        """
+        if self.comes_back(name, asker):
+            return None
+        try:
+            text = await self._receive_answer(name)
+        except ReachError as error:
+            raise SourceError(str(error)) from None
+        except trio.BrokenResourceError:
+            raise SourceError("the connection broke") from None
+        if text.strip() in _EXCUSES:
+            raise SourceError(f"the server says: {text.strip()}")
+        answer = read_answer(text)
+        if answer is None:
+            return None
+        profile = Profile(
+            full_name=_cut(answer.full_name, MAX_TEXT),
+            plan=_cut(answer.plan, MAX_PLAN),
+            project=_cut(answer.project, MAX_TEXT),
+        )
+        return Found(_cut(answer.status, MAX_STATUS), profile=profile)
+
+    def comes_back(self, name: str, asker: Asker) -> bool:
+        """Whether it is that very server which wants to know what we are asking it just now."""
+        if asker.host is None:
+            return False
+        return (fold(name), parse_ip(asker.host)) in self._under_way
+
+    async def aclose(self) -> None:
+        """Do nothing: no connection outlives its question."""
+
+    async def _receive_answer(self, name: str) -> str:
+        """Return what the server answers, of which something can be seen.
+
+        Raises:
+          ReachError: there is no getting there.
+          SourceError: it answers nothing, or does not stop.
+          trio.BrokenResourceError: it is gone before the end.
+        """
+        host, port = self._config.host.host, self._config.host.port
+        answer = bytearray()
+        async with await connect(host, port, may=_anywhere) as stream:
+            with self._noted(name, peer_host(stream)):
+                await stream.send_all(format_query(Query((name,))))
+                while data := await stream.receive_some(_CHUNK):
+                    answer += data
+                    if len(answer) > self._config.max_size:
+                        raise too_long(self._config.max_size)
+        text = answer.decode("utf-8", "replace")
+        if not clean(text).strip():
+            raise SourceError("the connection was closed without an answer")
+        return text
+
+    @contextmanager
+    def _noted(self, name: str, host: str | None) -> Iterator[None]:
+        """Have it known meanwhile that *host* is asked about *name*."""
+        if host is None:
+            raise SourceError("the connection broke")
+        question = fold(name), parse_ip(host)
+        self._under_way[question] += 1
+        try:
+            yield
+        finally:
+            self._under_way[question] -= 1
+            if not self._under_way[question]:
+                del self._under_way[question]
+
+
+def _anywhere(_: IpAddress) -> bool:
+    """Allow any address: the operator has named the host."""
+    return True
+
+
+def _cut(text: str, size: int) -> str:
+    """Return as much of *text* as fits into *size* bytes of UTF-8."""
+    return text.encode()[:size].decode("utf-8", "ignore").rstrip()
