@@ -22,6 +22,7 @@ from trio_finger.log import Format, Level, configure_log, get_log
 from trio_finger.protocol.proxy import PRETENDED
 from trio_finger.protocol.text import is_safe
 from trio_finger.services.finger import Door, handle_finger
+from trio_finger.sources import Directory
 from trio_finger.store import Store, open_store
 from trio_finger.usermap import UserMap
 
@@ -227,7 +228,7 @@ def test_libraries(form: Format) -> None:
 
 def door(store: Store, records: Log) -> Door:
     """Return a finger door of nobody that logs what *records* says."""
-    return Door(Finger(), UserMap(store), Counts(), records, get_log("finger"))
+    return Door(Finger(), Directory(UserMap(store)), Counts(), records, get_log("finger"))
 
 
 @pytest.mark.parametrize("form", FORMATS)

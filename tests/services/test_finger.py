@@ -30,6 +30,7 @@ from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.finger import MAX_QUERY
 from trio_finger.protocol.proxy import PRETENDED
 from trio_finger.services.finger import Door, handle_finger, serve_finger
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Status, UserMap
 
@@ -49,7 +50,9 @@ Client = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
 def make_door(users: UserMap, config: Finger | None = None) -> Door:
     """Return a door that logs every query."""
-    return Door(config or Finger(), users, Counts(), Log(level="debug"), get_log("finger"))
+    return Door(
+        config or Finger(), Directory(users), Counts(), Log(level="debug"), get_log("finger")
+    )
 
 
 async def talk(client: Client, users: UserMap, config: Finger) -> bytes:
@@ -190,7 +193,7 @@ async def serving(users: UserMap, config: Finger) -> AsyncIterator[tuple[int, tr
     stop = trio.Event()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            run = partial(serve_finger, config, users, listeners, stop=stop)
+            run = partial(serve_finger, config, Directory(users), listeners, stop=stop)
             nursery.start_soon(partial(run, counts=Counts(), records=Log()))
             yield listeners[0].socket.getsockname()[1], stop
             stop.set()

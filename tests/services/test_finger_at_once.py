@@ -37,6 +37,7 @@ from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.proxy import PRETENDED, SIGNATURE, ProxyError
 from trio_finger.services.finger import Door, _door, handle_finger, serve_finger
 from trio_finger.services.finger._answer import Answer, answer_query
+from trio_finger.sources import Directory
 from trio_finger.usermap import UserMap
 
 TOO_LONG = b"Query too long (at most 1024 bytes)\r\n"
@@ -99,7 +100,9 @@ class Outcome:
         self.on_the_spot = False
         self.counts = Counts()
         self.log: Sequence[MutableMapping[str, Any]] = []
-        self.door = Door(config, users, self.counts, Log(level="debug"), get_log("finger"))
+        self.door = Door(
+            config, Directory(users), self.counts, Log(level="debug"), get_log("finger")
+        )
         self.config = config
 
     async def by_handler(self, client: Client, received: bytes = b"") -> None:
@@ -234,7 +237,7 @@ async def test_what_is_left_to_a_handler(users: UserMap, data: bytes) -> None:
     """What is not whole, is more than a query, or may be long, is left alone, and not counted."""
     counts = Counts()
     with capture_logs() as log:
-        door = Door(Finger(), users, counts, Log(level="debug"), get_log("finger"))
+        door = Door(Finger(), Directory(users), counts, Log(level="debug"), get_log("finger"))
         assert door.answer_at_once(data, None) is None
     assert counts.answered == {}
     assert log == []
@@ -267,7 +270,7 @@ async def serving(
     stop = trio.Event()
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            run = partial(serve_finger, config, users, listeners, stop=stop)
+            run = partial(serve_finger, config, Directory(users), listeners, stop=stop)
             nursery.start_soon(partial(run, counts=counts, records=records or Log()))
             yield port
             stop.set()
@@ -279,7 +282,7 @@ async def serving_by_handler(users: UserMap, config: Finger, counts: Counts) -> 
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     stop = trio.Event()
-    door = Door(config, users, counts, Log(), get_log("finger"))
+    door = Door(config, Directory(users), counts, Log(), get_log("finger"))
     gate = Gate(Limits(100), counts, get_log("finger"))
 
     async def run() -> None:
@@ -440,7 +443,7 @@ async def test_t24_slow_reader_of_a_list(
     That is ten seconds, and one more for each 8 KiB that were handed over.
     """
     users = await make_users({f"user{number}": "s" * 100 for number in range(5000)})
-    door = Door(Finger(), users, Counts(), Log(), get_log("finger"))
+    door = Door(Finger(), Directory(users), Counts(), Log(), get_log("finger"))
     client = Reader(query, takes)
     began = trio.current_time()
     with pytest.raises(trio.TooSlowError):

@@ -30,6 +30,7 @@ from trio_finger.services.irc._connection import (
     SEND_WITHIN,
     SILENCE,
 )
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Status, UserMap
 
@@ -83,7 +84,9 @@ async def users() -> UserMap:
 async def network(users: UserMap, nursery: trio.Nursery) -> Network:
     """A bot that runs, and the network that it connects through."""
     network = Network(memory_stream_pair)
-    nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
+    nursery.start_soon(
+        lambda: run_irc(CONFIG, Directory(users), counts=Counts(), connect=network.connect)
+    )
     return network
 
 
@@ -228,7 +231,9 @@ async def test_ping_while_sending(users: UserMap, autojump_clock: MockClock) -> 
     """A PING that comes in the middle of an answer is answered after it."""
     network = Network(slow_pair)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
+        nursery.start_soon(
+            lambda: run_irc(CONFIG, Directory(users), counts=Counts(), connect=network.connect)
+        )
         server = await network.welcome()
         await server.say(asks("moshez"))
         await trio.sleep(0.5)
@@ -317,7 +322,7 @@ async def test_nobody_there(
         raise AssertionError
 
     with trio.move_on_after(3600):
-        await run_irc(CONFIG, users, counts=Counts(), connect=connect, random=Random(1))
+        await run_irc(CONFIG, Directory(users), counts=Counts(), connect=connect, random=Random(1))
     assert set(reasons(log)) == {
         "connection refused; network unreachable",
         f"no connection within {CONNECT_WITHIN} s",
@@ -349,7 +354,9 @@ async def test_a_server_that_does_not_read(
     """Sending has a limit too: such a server is left (T21)."""
     network = Network(stuck_pair)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=network.connect))
+        nursery.start_soon(
+            lambda: run_irc(CONFIG, Directory(users), counts=Counts(), connect=network.connect)
+        )
         server = await network.welcome()
         await server.say(asks("moshez"))
         began = trio.current_time()
@@ -367,7 +374,7 @@ async def test_a_bug_comes_out(users: UserMap, autojump_clock: MockClock) -> Non
         raise KeyError("bug")
 
     with pytest.RaisesGroup(KeyError, allow_unwrapped=True):
-        await run_irc(CONFIG, users, counts=Counts(), connect=connect)
+        await run_irc(CONFIG, Directory(users), counts=Counts(), connect=connect)
 
 
 # Stopping
@@ -404,7 +411,9 @@ async def test_stop(
 
             async with trio.open_nursery() as nursery:
                 connect = network.connect
-                nursery.start_soon(lambda: run_irc(CONFIG, users, counts=Counts(), connect=connect))
+                nursery.start_soon(
+                    lambda: run_irc(CONFIG, Directory(users), counts=Counts(), connect=connect)
+                )
                 server = await network.welcome()
                 await trio.testing.wait_all_tasks_blocked()
                 began = trio.current_time()

@@ -15,6 +15,7 @@ from tests.peers import require_peer
 from trio_finger.config import Irc
 from trio_finger.counts import Counts
 from trio_finger.services.irc import run_irc
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Status, UserMap
 
@@ -40,7 +41,7 @@ async def bot_on(ngircd: Ngircd, users: UserMap) -> AsyncIterator[None]:
     """Have a bot there for the length of an ``async with``, which is bounded in time."""
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            run = partial(run_irc, Irc(server=ngircd.address), users, counts=Counts())
+            run = partial(run_irc, Irc(server=ngircd.address), Directory(users), counts=Counts())
             nursery.start_soon(run)
             yield
             nursery.cancel_scope.cancel()

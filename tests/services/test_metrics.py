@@ -23,6 +23,7 @@ from trio_finger.counts import DOORS, Counts
 from trio_finger.net import Secured
 from trio_finger.services.metrics import _serve as serving_module
 from trio_finger.services.metrics import serve_metrics
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import UserMap
 
@@ -110,7 +111,7 @@ async def serving() -> AsyncIterator[Door]:
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             users = UserMap(MemoryStore())
-            run = partial(serve_metrics, Metrics(), users, listeners, stop=stop)
+            run = partial(serve_metrics, Metrics(), Directory(users), listeners, stop=stop)
             nursery.start_soon(partial(run, counts=door.counts, doors=door.doors))
             yield door
             stop.set()
@@ -160,6 +161,28 @@ async def test_every_door_is_there() -> None:
             assert {sample.labels["door"] for sample in families[name].samples} == set(DOORS)
         assert {family.type for name, family in families.items() if "open" in name} >= {"gauge"}
         assert families["trio_finger_answers"].type == "counter"
+
+
+async def test_refusals_begin_with_zero() -> None:
+    """Every refusal that there can be is a series from the beginning, at every door that lets
+    people in: of one that began with 1 nobody would see an increase."""
+    async with serving() as door:
+        before = samples([(await door.scrape())["trio_finger_refused"]])
+        assert set(before.values()) == {0}
+        found = {(dict(labels)["door"], dict(labels)["reason"]) for _, labels in before}
+        assert found == {
+            (name, reason)
+            for name in ("finger", "setter", "web", "metrics")
+            for reason in (
+                *("connections", "rate", "network", "proxy", "descriptors", "tls", "slow"),
+            )
+        }
+        door.doors["web"].refused["slow"] += 1
+        after = samples([(await door.scrape())["trio_finger_refused"]])
+        assert after.keys() == before.keys()
+        assert {key for key, number in after.items() if number != before[key]} == {
+            ("trio_finger_refused_total", (("door", "web"), ("reason", "slow")))
+        }
 
 
 @pytest.mark.parametrize(
@@ -273,7 +296,7 @@ async def serve_one(stream: trio.abc.HalfCloseableStream, doors: dict[str, Count
         patch.setattr(serving_module, "serve_connections", take)
         await serve_metrics(
             Metrics(),
-            UserMap(MemoryStore()),
+            Directory(UserMap(MemoryStore())),
             [],
             stop=trio.Event(),
             counts=doors["metrics"],

@@ -18,6 +18,7 @@ from trio_finger.protocol.text import MAX_PLAN, fold
 from trio_finger.protocol.users_file import LineFault
 from trio_finger.protocol.users_toml import parse_users_toml
 from trio_finger.services.web import Site, create_app
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import ANYBODY, Caller, Status, UserMap
 
@@ -49,7 +50,7 @@ async def tell(users: UserMap, name: str, text: str) -> None:
 
 @pytest.fixture
 def app(users: UserMap) -> QuartTrio:
-    return create_app(users, SITE, Counts())
+    return create_app(Directory(users), SITE, Counts())
 
 
 class Page(HTMLParser):
@@ -124,7 +125,9 @@ async def test_index(app: QuartTrio) -> None:
 
 async def test_index_of_nobody() -> None:
     """Without users, and without the other doors, there is a page all the same."""
-    code, body, _ = await get(create_app(UserMap(MemoryStore()), Site("localhost"), Counts()), "/")
+    code, body, _ = await get(
+        create_app(Directory(UserMap(MemoryStore())), Site("localhost"), Counts()), "/"
+    )
     assert code == 200
     assert "Nobody is listed yet." in body
 
@@ -223,7 +226,7 @@ async def show(path: str = "/moshez", *, status: str = "", **profile: Any) -> Pa
     await users.replace_file(
         {"moshez": Status("moshez", status, SINCE)}, {"moshez": Profile(**profile)}
     )
-    code, body, _ = await get(create_app(users, SITE, Counts()), path)
+    code, body, _ = await get(create_app(Directory(users), SITE, Counts()), path)
     assert code == 200
     return Page(body)
 
@@ -344,7 +347,7 @@ HIDDEN = ("xxxxxx", "Ünßeen", "RPC3", "a&<b>'", "%2e")
 async def test_hidden_is_unknown(method: str, path: str, name: str, told: bool) -> None:
     """T8: what is said of a hidden user is, to the byte, what is said of nobody."""
     answers = [
-        await get(create_app(users, SITE, Counts()), path.format(quote(name)), method)
+        await get(create_app(Directory(users), SITE, Counts()), path.format(quote(name)), method)
         for users in [await make_hidden(name, told=told), await make_hidden("other", told=told)]
     ]
     (code, body, headers), (other_code, other_body, other_headers) = answers
@@ -354,7 +357,7 @@ async def test_hidden_is_unknown(method: str, path: str, name: str, told: bool) 
 @pytest.mark.parametrize("name", HIDDEN)
 async def test_hidden_is_like_any_unknown_name(name: str) -> None:
     """T8: what is said of a hidden user differs from what is said of another name by the name."""
-    app = create_app(await make_hidden(name, told=True), SITE, Counts())
+    app = create_app(Directory(await make_hidden(name, told=True)), SITE, Counts())
     nobody = "q" * len(name)
     for path in ("/{}", "/~{}", "/~{}/online"):
         _, body, headers = await get(app, path.format(quote(name)))
@@ -370,7 +373,7 @@ async def test_hidden_is_not_listed() -> None:
     await tell(without, "moshez", "Happy and well")
     pages = []
     for users in (without, await make_hidden("aaa", told=True)):
-        code, body, headers = await get(create_app(users, SITE, Counts()), "/")
+        code, body, headers = await get(create_app(Directory(users), SITE, Counts()), "/")
         pages.append((code, body, list(headers)))
     assert pages[0] == pages[1]
 
@@ -478,7 +481,7 @@ class BrokenMap(UserMap):
 @pytest.mark.parametrize("path", ["/", "/moshez", "/~moshez/online"])
 async def test_internal_error(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """T18: an internal error is a page that shows nothing of the inside, and is in the log."""
-    app = create_app(BrokenMap(MemoryStore()), SITE, Counts())
+    app = create_app(Directory(BrokenMap(MemoryStore())), SITE, Counts())
     with capture_logs():
         code, body, headers = await get(app, path)
     assert code == 500

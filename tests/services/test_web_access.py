@@ -24,6 +24,7 @@ from trio_finger.counts import Counts
 from trio_finger.protocol.text import clean
 from trio_finger.services.web import Site, create_app
 from trio_finger.services.web import _access as access
+from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import UserMap, make_token
 
@@ -39,7 +40,7 @@ class Browser:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.users = UserMap(self.store, clock=lambda: SINCE)
-        self.app = create_app(self.users, SITE, Counts())
+        self.app = create_app(Directory(self.users), SITE, Counts())
 
     async def log_in(self) -> None:
         """Have credentials to attach."""
@@ -339,6 +340,23 @@ async def test_failures_are_logged(browser: Browser, autojump_clock: MockClock) 
     assert [record["failures"] for record in records] == [1, 2, 3, 4, 5, 6]
     for secret in secrets:
         assert secret not in str(records)
+
+
+@pytest.mark.parametrize(
+    ("address", "peer"),
+    [("2001:db8::1", "2001:db8::1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("192.0.2.1", "192.0.2.1")],
+)
+async def test_peers_in_the_log(
+    browser: Browser, address: str, peer: str, autojump_clock: MockClock
+) -> None:
+    """Whoever is refused, or sets something, has the same word in the log as at other doors."""
+    with capture_logs() as records:
+        await browser.send(peer=address)
+        await browser.send(peer=address, Authorization=None)
+    assert [(record["event"], record["peer"]) for record in records] == [
+        ("set", peer),
+        ("denied", peer),
+    ]
 
 
 async def test_failures_are_slowed_down(browser: Browser, autojump_clock: MockClock) -> None:

@@ -21,6 +21,7 @@ from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, TextError, parse_name
 from trio_finger.services.web import Site, create_app, serve_web
+from trio_finger.sources import Directory
 from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
 from trio_finger.usermap import Status, UserMap, describe_ending, make_token
 
@@ -58,7 +59,7 @@ class Door:
         self.now = SINCE
         self.store = store
         self.users = UserMap(store, clock=lambda: self.now)
-        self.app = create_app(self.users, SITE, Counts())
+        self.app = create_app(Directory(self.users), SITE, Counts())
 
     async def fill(self) -> None:
         """Let everything be there."""
@@ -714,7 +715,7 @@ async def test_the_standard_client(door: Door) -> None:
         async with trio.open_nursery() as nursery:
 
             async def serve() -> None:
-                await serve_web(SITE, door.users, listeners, stop=stop, counts=Counts())
+                await serve_web(SITE, Directory(door.users), listeners, stop=stop, counts=Counts())
 
             nursery.start_soon(serve)
             await trio.to_thread.run_sync(talk)

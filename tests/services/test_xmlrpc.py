@@ -17,6 +17,7 @@ from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.xmlrpc import Code
 from trio_finger.services.web._access import Visitor
 from trio_finger.services.web.xmlrpc import answer_call
+from trio_finger.sources import Asker, Directory
 from trio_finger.store import MemoryStore, Past, StoreError
 from trio_finger.usermap import ANYBODY, Caller, Status, UserMap
 
@@ -72,7 +73,7 @@ class Stranger(Visitor):
 
 async def answer(users: UserMap, body: bytes) -> bytes:
     """Return the answer to a call that needs no token, which is always a 200."""
-    response, code = await answer_call(body, users, Stranger())
+    response, code = await answer_call(body, Directory(users), Stranger(), Asker())
     assert code == 200
     return response
 

@@ -16,7 +16,7 @@ from trio_finger.services.finger import serve_finger
 from trio_finger.services.metrics import serve_metrics
 from trio_finger.services.setter import serve_setter
 from trio_finger.services.web import Site, serve_web
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Directory
 
 _SERVE: Mapping[str, Callable[..., Awaitable[None]]] = {
     "finger": serve_finger,
@@ -58,13 +58,13 @@ class _Running:
 
 @contextmanager
 def open_doors(
-    users: UserMap, counts: Mapping[str, Counts], nursery: trio.Nursery
+    directory: Directory, counts: Mapping[str, Counts], nursery: trio.Nursery
 ) -> Iterator["Doors"]:
     """Have `Doors` in *nursery* for the length of a ``with`` block.
 
     At its end no one new is let in; the nursery ends when everybody has been served.
     """
-    doors = Doors(users, counts, nursery)
+    doors = Doors(directory, counts, nursery)
     try:
         yield doors
     finally:
@@ -75,13 +75,15 @@ class Doors:
     """The servers that run in one nursery, each on its section of the configuration.
 
     Args:
-      users: who is there, for all of them.
+      directory: who is there, for all of them.
       counts: everybody's numbers, by door.
       nursery: where they run.
     """
 
-    def __init__(self, users: UserMap, counts: Mapping[str, Counts], nursery: trio.Nursery) -> None:
-        self._users = users
+    def __init__(
+        self, directory: Directory, counts: Mapping[str, Counts], nursery: trio.Nursery
+    ) -> None:
+        self._directory = directory
         self._counts = counts
         self._nursery = nursery
         self._sockets = {door: ListeningSockets() for door in _SERVE}
@@ -161,7 +163,7 @@ class Doors:
         serve = partial(
             _SERVE[door],
             setup.settings,
-            self._users,
+            self._directory if door != "setter" else self._directory.users,
             listeners,
             stop=new.stop,
             counts=self._counts[door],

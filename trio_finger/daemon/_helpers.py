@@ -8,7 +8,7 @@ import trio
 from trio_finger.config import Config, Irc
 from trio_finger.counts import Counts
 from trio_finger.services.irc import run_irc
-from trio_finger.sources import watch_users
+from trio_finger.sources import Directory, watch_users
 from trio_finger.usermap import UserMap
 
 
@@ -16,13 +16,14 @@ class Helpers:
     """The users-file watcher, what ends statuses, and the IRC bot, in one nursery.
 
     Args:
-      users: who is there, for all of them.
+      directory: who is there, for all of them.
       counts: the bot's numbers.
       nursery: where they run.
     """
 
-    def __init__(self, users: UserMap, counts: Counts, nursery: trio.Nursery) -> None:
-        self._users = users
+    def __init__(self, directory: Directory, counts: Counts, nursery: trio.Nursery) -> None:
+        self._directory = directory
+        self._users = directory.users
         self._counts = counts
         self._nursery = nursery
         self._watching = trio.CancelScope()
@@ -54,7 +55,7 @@ class Helpers:
         self._irc = config
         if config is not None:
             before, self._left = self._left, trio.Event()
-            run = partial(run_irc, config, self._users, counts=self._counts)
+            run = partial(run_irc, config, self._directory, counts=self._counts)
             self._nursery.start_soon(_chat, self._chatting, run, before, self._left)
 
 

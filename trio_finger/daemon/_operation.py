@@ -12,8 +12,8 @@ from trio_finger.daemon._notify import notify
 from trio_finger.daemon._privileges import drop_privileges
 from trio_finger.log import configure_log, get_log
 from trio_finger.net import ListenError
+from trio_finger.sources import Sources
 from trio_finger.store import store_files
-from trio_finger.usermap import UserMap
 
 log = get_log("daemon")
 
@@ -24,7 +24,7 @@ class Operation:
     Args:
       load: reads the configuration.
       config: what it said when it was read first.
-      users: is told who may be set.
+      sources: where statuses come from that nobody has set.
       doors: the servers, which owe answers.
       helpers: the others.
 
@@ -36,13 +36,14 @@ class Operation:
         self,
         load: Callable[[], Config],
         config: Config,
-        users: UserMap,
+        sources: Sources,
         doors: Doors,
         helpers: Helpers,
     ) -> None:
         self.config = config
         self._load = load
-        self._users = users
+        self._users = sources.directory.users
+        self._sources = sources
         self._doors = doors
         self._helpers = helpers
 
@@ -53,7 +54,7 @@ class Operation:
           ListenError: an address cannot be listened on at start.
           PrivilegeError: root started us, and its privileges cannot be given up.
         """
-        self._limit_users()
+        self._take_over()
         # The order is that of what takes root's privileges, if there are any, and what
         # had better be done without.
         await self._helpers.watch(self.config)
@@ -69,7 +70,7 @@ class Operation:
         notify("READY=1")
         async for _ in hangups:
             await self._reload()
-            self._limit_users()
+            self._take_over()
             self._helpers.restart(self.config)
 
     async def _reload(self) -> None:
@@ -87,5 +88,7 @@ class Operation:
         configure_log(new.log.level, new.log.format, addresses=new.log.addresses)
         log.info("configuration read again")
 
-    def _limit_users(self) -> None:
+    def _take_over(self) -> None:
+        """Have everybody know what is said of users, and of where else they come from."""
+        self._sources.use(self.config)
         self._users.create = self.config.users is None or self.config.users.create

@@ -23,6 +23,7 @@ _IMPORTED_LATE = (
     "prometheus_client.exposition",  # our metrics
     "trio_finger.services.metrics._numbers",  # the same
     "idna.uts46data",  # Trio, for names of hosts in such letters
+    "trio_finger.sources._web_connection",  # our sources, for web sites
 )
 
 log = get_log("daemon")

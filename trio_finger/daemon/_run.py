@@ -16,6 +16,7 @@ from trio_finger.daemon._operation import Operation
 from trio_finger.daemon._privileges import forbid_new_privileges
 from trio_finger.daemon._signals import receive_signals
 from trio_finger.log import configure_log, get_log
+from trio_finger.sources import open_sources
 from trio_finger.store import open_store
 from trio_finger.usermap import UserMap
 
@@ -53,17 +54,19 @@ async def run_daemon(load: Callable[[], Config]) -> None:
             counts = {door: Counts() for door in DOORS}
             users = UserMap(store, may_hide=config.users is not None and config.users.is_toml)
             await users.load()
-            with signals.patience:
-                async with trio.open_nursery() as servers:
-                    with open_doors(users, counts, servers) as doors:
-                        async with trio.open_nursery() as others:
-                            helpers = Helpers(users, counts["irc"], others)
-                            operation = Operation(load, config, users, doors, helpers)
-                            others.start_soon(operation.run, signals.hangups)
-                            await signals.stop.wait()
-                            notify("STOPPING=1")
-                            signals.patience.deadline = _drain_until(operation.config.daemon.grace)
-                            others.cancel_scope.cancel()
+            async with open_sources(users) as sources:
+                with signals.patience:
+                    async with trio.open_nursery() as servers:
+                        with open_doors(sources.directory, counts, servers) as doors:
+                            async with trio.open_nursery() as others:
+                                helpers = Helpers(sources.directory, counts["irc"], others)
+                                operation = Operation(load, config, sources, doors, helpers)
+                                others.start_soon(operation.run, signals.hangups)
+                                await signals.stop.wait()
+                                notify("STOPPING=1")
+                                grace = operation.config.daemon.grace
+                                signals.patience.deadline = _drain_until(grace)
+                                others.cancel_scope.cancel()
             if signals.patience.cancelled_caught:
                 log.warning("connections cut that were still open")
         nursery.cancel_scope.cancel()

@@ -14,14 +14,24 @@ from trio_finger.services.finger._long import join_blocks, long_lines
 from trio_finger.services.finger._match import MAX_USERS, Match, match_logins, match_names
 from trio_finger.services.finger._pieces import encode_in_pieces, encode_lines
 from trio_finger.services.finger._table import table_lines
-from trio_finger.usermap import Status, UserMap
+from trio_finger.usermap import Reader, Status, UnavailableError
 
 NO_SUCH_USER = "No such user"
 NO_STATUS = "No status"
+TRY_LATER = "Server error -- try later"
 MORE = f"Only the first {MAX_USERS} users are shown; ask for a login"
 
 Result = Literal[
-    "status", "long", "list", "unknown", "forwarding denied", "list denied", "too many", "too long"
+    "status",
+    "long",
+    "list",
+    "unknown",
+    "unavailable",
+    "forwarded",
+    "forwarding denied",
+    "list denied",
+    "too many",
+    "too long",
 ]
 
 
@@ -49,6 +59,7 @@ _TOO_MANY = Answer(
 )
 _NOBODY = Answer("list", (), b"No users\r\n")
 _UNKNOWN = Answer("unknown", (), f"{NO_SUCH_USER}\r\n".encode())
+UNAVAILABLE = Answer("unavailable", (), f"{TRY_LATER}\r\n".encode())
 
 
 def now_utc() -> datetime:
@@ -57,7 +68,7 @@ def now_utc() -> datetime:
 
 
 def answer_query(
-    line: bytes, users: UserMap, config: Finger, *, clock: Callable[[], datetime] = now_utc
+    line: bytes, users: Reader, config: Finger, *, clock: Callable[[], datetime] = now_utc
 ) -> Answer:
     """Return the answer to the query in *line* (RFC 1288, 2.5).
 
@@ -80,26 +91,35 @@ def answer_query(
         return _TOO_MANY
     verbose = query.verbose or is_long
     match = (match_names if config.match == "names" else match_logins)(query.names, users)
-    found = tuple([status.name for status in match.found if status is not None])
+    found = tuple([status.name for status in match.found if isinstance(status, Status)])
     if not found:
-        return Answer("unknown", (), encode_lines([NO_SUCH_USER] * len(match.found)))
+        result: Result = "unavailable" if any(match.found) else "unknown"
+        return Answer(result, (), encode_lines(map(_missing, match.found)))
     if verbose:
         return Answer("long", found, _long(match, users, config))
-    return Answer("status", found, encode_lines(_short(match, config)))
+    lines = _short(match, config)
+    is_short = not any(isinstance(status, Status) and status.details for status in match.found)
+    return Answer("status", found, encode_lines(lines) if is_short else encode_in_pieces(lines))
 
 
-def _one_status(name: str, users: UserMap, config: Finger) -> Answer:
+def _one_status(name: str, users: Reader, config: Finger) -> Answer:
     """Answer what nearly every query asks, without making anything that only others need."""
-    status = users.get(name)
+    try:
+        status = users.get(name)
+    except UnavailableError:
+        return UNAVAILABLE
     if status is None:
         return _UNKNOWN
+    if status.details:
+        lines = map(_spelling(config), status.details.split("\n"))
+        return Answer("status", (status.name,), encode_in_pieces(lines))
     text = status.text or NO_STATUS
     if config.charset == "ascii":
         text = to_ascii(text)
     return Answer("status", (status.name,), f"{text}\r\n".encode())
 
 
-def _list(query: Query, users: UserMap, config: Finger, clock: Callable[[], datetime]) -> Answer:
+def _list(query: Query, users: Reader, config: Finger, clock: Callable[[], datetime]) -> Answer:
     if not config.list:
         return _LIST_DENIED
     if not len(users):
@@ -115,8 +135,10 @@ def _short(match: Match, config: Finger) -> Iterator[str]:
     """Yield a line a user: the status alone, unless that would not say whose it is."""
     spell = _spelling(config)
     for status in match.found:
-        if status is None:
-            yield NO_SUCH_USER
+        if not isinstance(status, Status):
+            yield _missing(status)
+        elif status.details:
+            yield from map(spell, status.details.split("\n"))
         elif match.by_login:
             yield spell(status.text or NO_STATUS)
         else:
@@ -125,7 +147,7 @@ def _short(match: Match, config: Finger) -> Iterator[str]:
         yield MORE
 
 
-def _long(match: Match, users: UserMap, config: Finger) -> bytes | Iterator[bytes]:
+def _long(match: Match, users: Reader, config: Finger) -> bytes | Iterator[bytes]:
     """Return all about those whom *match* found; as bytes if that is one, as is usual."""
     lines = _long_lines(match.found, users, config)
     if match.more:
@@ -133,12 +155,18 @@ def _long(match: Match, users: UserMap, config: Finger) -> bytes | Iterator[byte
     return encode_lines(lines) if len(match.found) == 1 else encode_in_pieces(lines)
 
 
-def _long_lines(statuses: Iterable[Status | None], users: UserMap, config: Finger) -> Iterator[str]:
+def _missing(status: Status | UnavailableError | None) -> str:
+    return NO_SUCH_USER if status is None else TRY_LATER
+
+
+def _long_lines(
+    statuses: Iterable[Status | UnavailableError | None], users: Reader, config: Finger
+) -> Iterator[str]:
     spell = _spelling(config)
     return join_blocks(
-        [NO_SUCH_USER]
-        if status is None
-        else long_lines(status, users.profile(status.name), config, spell)
+        long_lines(status, users.profile(status.name), config, spell)
+        if isinstance(status, Status)
+        else [_missing(status)]
         for status in statuses
     )
 

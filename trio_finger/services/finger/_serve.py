@@ -21,7 +21,7 @@ from trio_finger.net import (
 from trio_finger.protocol.finger import QueryReader, QueryTooLongError
 from trio_finger.protocol.proxy import PRETENDED, ProxyError
 from trio_finger.services.finger._door import Door
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Directory
 
 _INTERNAL_ERROR = b"Internal error in server\r\n"
 _TOO_MANY = b"Too many queries from your address; try again later\r\n"
@@ -34,7 +34,7 @@ log = get_log("finger")
 
 async def serve_finger(
     config: Finger,
-    users: UserMap,
+    directory: Directory,
     listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
@@ -45,13 +45,13 @@ async def serve_finger(
 
     Args:
       config: the section ``[finger]``.
-      users: who is there; only read.
+      directory: who is there; only read.
       listeners: where connections come from; closed on the way out.
       stop: ends accepting.
       counts: this door's numbers.
       records: the section ``[log]``: whether each query is a record.
     """
-    door = Door(config, users, counts, records, log)
+    door = Door(config, directory, counts, records, log)
 
     async def handle(stream: Stream) -> None:
         await handle_finger(stream, config, door)
@@ -80,10 +80,14 @@ async def handle_finger(stream: Stream, config: Finger, door: Door) -> None:
     try:
         with trio.fail_at(accepted_at(stream) + config.timeout):
             line = await _receive_query(stream)
-        answer = door.answer(line, host)
     except QueryTooLongError:
-        answer = door.refuse_long(host)
-    await send_in_pieces(stream, answer)
+        await send_in_pieces(stream, door.refuse_long(host))
+    else:
+        target = door.forward(line, host)
+        if target is None:
+            await send_in_pieces(stream, await door.answer(line, host))
+        else:
+            await door.relay(target, line, host, stream)
     await finish(stream)
 
 

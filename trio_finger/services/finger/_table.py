@@ -6,7 +6,7 @@ from datetime import datetime
 from trio_finger.config import Finger
 from trio_finger.protocol.columns import cut, pad
 from trio_finger.protocol.text import format_age
-from trio_finger.usermap import UserMap
+from trio_finger.usermap import Reader
 
 # Columns of a terminal; in all one less than it has.
 _LOGIN = 20
@@ -16,7 +16,7 @@ _AGE = 5
 
 
 def table_lines(
-    users: UserMap, config: Finger, now: datetime, spell: Callable[[str], str]
+    users: Reader, config: Finger, now: datetime, spell: Callable[[str], str]
 ) -> Iterator[str]:
     """Yield the head of the table and its rows, each made when it is asked for.
 

@@ -1,12 +1,13 @@
 """What the bot answers."""
 
 from trio_finger.protocol.text import MAX_NAME, TextError, clean, parse_name
-from trio_finger.usermap import UserMap
+from trio_finger.usermap import Reader, UnavailableError
 
 _UNKNOWN = ": No such user"
+_TRY_LATER = ": Server error -- try later"
 
 
-def answer(users: UserMap, text: str) -> str | None:
+def answer(users: Reader, text: str) -> str | None:
     """Return ``NAME: STATUS``, or ``NAME: No such user``; ``None`` to keep silent.
 
     Args:
@@ -20,12 +21,24 @@ def answer(users: UserMap, text: str) -> str | None:
     if not asked or text.rstrip().endswith(_UNKNOWN):
         return None
     try:
-        status = users.get(parse_name(text.strip()))
+        status = users.get(name_in(text))
     except TextError:
         status = None
+    except UnavailableError:
+        return asked + _TRY_LATER
     if status is None:
         return asked + _UNKNOWN
     return f"{status.name}: {status.text or 'No status'}"
+
+
+def name_in(text: str) -> str:
+    """Return the name that *text* asks for, with what a service is asked for after a colon.
+
+    Raises:
+      TextError: it is none.
+    """
+    name, colon, rest = text.strip().partition(":")
+    return parse_name(name) + colon + rest
 
 
 def show(text: str) -> str:

@@ -19,7 +19,7 @@ from trio_finger.services.irc._answer import answer, show
 from trio_finger.services.irc._connection import Connect, Connection, LostError, open_connection
 from trio_finger.services.irc._pace import Pace
 from trio_finger.services.irc._questions import Questions
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Directory
 
 # Seconds; more than connecting and being let in may take together. Whatever lasts for so
 # long was a connection.
@@ -36,7 +36,7 @@ QUEUE_SIZE = 30
 
 async def run_irc(
     config: Irc,
-    users: UserMap,
+    directory: Directory,
     *,
     counts: Counts,
     connect: Connect = trio.open_tcp_stream,
@@ -49,7 +49,7 @@ async def run_irc(
 
     Args:
       config: where to, and what to be called.
-      users: whom people ask for.
+      directory: whom people ask for.
       counts: the bot's numbers; what is accepted there are connections that it made.
       connect: opens a stream to a host and a port.
       random: spreads the delays between attempts; the system's own unless given.
@@ -65,7 +65,7 @@ async def run_irc(
             counts.accepted += 1
             counts.open = 1
             try:
-                await _converse(connection, users, counts)
+                await _converse(connection, directory, counts)
             finally:
                 counts.open = 0
 
@@ -81,22 +81,23 @@ async def run_irc(
     )
 
 
-async def _converse(connection: Connection, users: UserMap, counts: Counts) -> NoReturn:
+async def _converse(connection: Connection, directory: Directory, counts: Counts) -> NoReturn:
     """Answer whoever asks, until the connection is lost."""
     questions = Questions(QUEUE_SIZE)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_answer_all, questions, connection, users, counts)
+        nursery.start_soon(_answer_all, questions, connection, directory, counts)
         while True:
             questions.put(await connection.receive())
 
 
 async def _answer_all(
-    questions: Questions, connection: Connection, users: UserMap, counts: Counts
+    questions: Questions, connection: Connection, directory: Directory, counts: Counts
 ) -> NoReturn:
     log = get_log("irc")
     pace = Pace(BURST, INTERVAL)
     while True:
         question = await questions.get()
+        users = await directory.find([question.text.strip()])
         text = answer(users, question.text)
         log.debug("asked", by=question.sender, name=show(question.text), answered=bool(text))
         for piece in connection.split_text(question.sender, text) if text else ():

@@ -24,7 +24,7 @@ from trio_finger.net import (
     send_in_pieces,
     serve_connections,
 )
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Directory
 
 _REQUEST_SECONDS = 10
 _MAX_REQUEST = 8192  # bytes
@@ -41,7 +41,7 @@ log = get_log("metrics")
 
 async def serve_metrics(
     config: Metrics,
-    users: UserMap,
+    directory: Directory,
     listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
@@ -52,7 +52,7 @@ async def serve_metrics(
 
     Args:
       config: the section ``[metrics]``.
-      users: is asked how many there are.
+      directory: is asked how many users there are, and what sources said.
       listeners: where connections come from; closed on the way out.
       stop: ends accepting.
       counts: this door's numbers.
@@ -63,7 +63,7 @@ async def serve_metrics(
 
     from trio_finger.services.metrics._numbers import make_registry
 
-    registry = make_registry(doors, lambda: len(users))
+    registry = make_registry(doors, directory)
 
     def answer(request: h11.Request) -> _Answer:
         if request.method not in (b"GET", b"HEAD"):

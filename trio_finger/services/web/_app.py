@@ -19,7 +19,8 @@ from trio_finger.protocol.text import clean, format_age
 from trio_finger.services.web._access import Doorkeeper, Visitor
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Asker, Directory
+from trio_finger.usermap import Reader, UnavailableError
 
 _MAX_BODY = 128 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
 _BODY_SECONDS = 10  # until a whole body must have arrived
@@ -32,6 +33,11 @@ _STATIC: Final = {path.name: path.read_bytes() for path in _FOLDER.glob("static/
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 _PIECES = 500  # of a page between two checkpoints; a user has some ten
+
+# Of a name that only a source knows, while that fails.
+_TRY_LATER = "Server error -- try later"
+_WHY_LATER = "Where this status comes from does not answer just now."
+_RETRY_SECONDS = 5
 
 _EXAMPLES = 100  # how many users are looked at to find one to show
 
@@ -68,8 +74,11 @@ class Site:
     irc_nick: str | None = None
 
 
-def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
-    """Return the app that shows *users*, ready to be served; *counts* has what it answers."""
+def create_app(directory: Directory, site: Site, counts: Counts) -> QuartTrio:
+    """Return the app that shows who is in *directory*, ready to be served.
+
+    What it answers is counted in *counts*.
+    """
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
@@ -79,7 +88,7 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
         "lstrip_blocks": True,
     }
 
-    doorkeeper = Doorkeeper(users, site.name)
+    doorkeeper = Doorkeeper(directory.users, site.name)
     add_setting(app, doorkeeper)
 
     @app.template_filter("age")
@@ -95,8 +104,17 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
     async def about_the_site() -> dict[str, object]:  # not async, it would have a thread
         return {"site": site}
 
+    def asker() -> Asker:
+        via = [
+            entry.split()[-1]
+            for entry in request.headers.get("Via", "").split(",")
+            if entry.strip()
+        ]
+        return Asker(request.remote_addr, tuple(via))
+
     @app.get("/")
     async def index() -> str:
+        users = directory.everybody
         return await _render_in_turns(
             "index.html", users=users, example=_example(users), url=request.host_url
         )
@@ -104,6 +122,7 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
     @app.get("/<name>")
     @app.get("/~<name>")
     async def user(name: str) -> tuple[str, int]:
+        users = await directory.find([name], asker())
         status = users.get(name)
         if status is None:
             return await render_template("nobody.html", name=clean(name)), 404
@@ -112,7 +131,7 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
 
     @app.get("/~<name>/online")
     async def online(name: str) -> Response:
-        status = users.get(name)
+        status = (await directory.find([name], asker())).get(name)
         return _plain(status.text, 200) if status else _plain("No such user", 404)
 
     @app.get("/static/<name>")
@@ -126,7 +145,7 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
     @app.post("/RPC2")
     async def xmlrpc() -> Response:
         visitor = Visitor(doorkeeper, request)
-        answer, code = await answer_call(await read_body(request), users, visitor)
+        answer, code = await answer_call(await read_body(request), directory, visitor, asker())
         response = Response(answer, code, content_type="text/xml; charset=utf-8")
         if code == 401:
             response.headers["WWW-Authenticate"] = CHALLENGE
@@ -137,6 +156,14 @@ def create_app(users: UserMap, site: Site, counts: Counts) -> QuartTrio:
         response = _plain("XML-RPC is spoken here: POST a call, such as getUser(name).", 405)
         response.headers["Allow"] = "POST"
         return response
+
+    @app.errorhandler(UnavailableError)
+    async def unavailable(_: UnavailableError) -> tuple[Response | str, int, dict[str, str]]:
+        headers = {"Retry-After": str(_RETRY_SECONDS)}
+        if request.path.endswith("/online"):
+            return _plain(_TRY_LATER, 503), 503, headers
+        page = await render_template("error.html", title=_TRY_LATER, words=_WHY_LATER)
+        return page, 503, headers
 
     @app.errorhandler(HTTPException)
     async def error(fault: HTTPException) -> tuple[str, int, dict[str, str]]:
@@ -165,7 +192,7 @@ async def _render_in_turns(template: str, **context: object) -> str:
     return "".join(page)
 
 
-def _example(users: UserMap) -> str:
+def _example(users: Reader) -> str:
     """Return a name for commands that people copy into a shell: one that is only a word."""
     some = islice(users, _EXAMPLES)
     return next((user.name for user in some if _WORD.fullmatch(user.name)), "NAME")

@@ -9,14 +9,14 @@ from trio_finger.log import get_log
 from trio_finger.net import Gate, Limits, Secured
 from trio_finger.services.web._app import Site, create_app
 from trio_finger.services.web._hypercorn import serve_app
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Directory
 
 _MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
 
 
 async def serve_web(
     site: Site,
-    users: UserMap,
+    directory: Directory,
     listeners: Sequence[trio.SocketListener | Secured],
     *,
     stop: trio.Event,
@@ -26,11 +26,11 @@ async def serve_web(
 
     Args:
       site: what the pages say of the other doors.
-      users: who is there; only read.
+      directory: who is there.
       listeners: where connections come from; closed on the way out.
       stop: ends accepting, and closes the connections that wait for a next request.
       counts: this door's numbers.
     """
-    app = create_app(users, site, counts)
+    app = create_app(directory, site, counts)
     gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
     await serve_app(app, listeners, stop=stop, gate=gate)

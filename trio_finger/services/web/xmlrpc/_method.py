@@ -11,10 +11,13 @@ from inspect import isawaitable
 from types import MappingProxyType
 from typing import Any
 
+import trio
+
 from trio_finger.log import get_log
 from trio_finger.protocol.xmlrpc import Call, Code, Fault
 from trio_finger.services.web._access import Visitor
-from trio_finger.usermap import UserMap
+from trio_finger.sources import Asker, Directory
+from trio_finger.usermap import Status, UnavailableError
 
 # The types of arguments. A method that wants one more names it here.
 _TYPES: Mapping[str, type] = MappingProxyType({"string": str, "array": list})
@@ -45,13 +48,17 @@ class Request:
 
     Attributes:
       methods: all methods, under their names.
-      users: whom they tell about.
+      directory: whom they tell about.
       visitor: whoever sent it.
+      asker: where it came from.
+      deadline: until when sources may be asked, by Trio's clock.
     """
 
     methods: Mapping[str, Method]
-    users: UserMap
+    directory: Directory
     visitor: Visitor
+    asker: Asker
+    deadline: float
 
     def find(self, name: str) -> Method:
         """Return the method of that name.
@@ -63,6 +70,18 @@ class Request:
         if method is None:
             raise Fault(Code.METHOD_NOT_FOUND, "no such method: see system.listMethods")
         return method
+
+    async def find_user(self, name: str) -> Status | None:
+        """Return what *name* is up to; ``None`` for no such user.
+
+        Raises:
+          Fault: that cannot be said just now.
+        """
+        try:
+            with trio.fail_at(self.deadline):
+                return (await self.directory.find([name], self.asker)).get(name)
+        except (UnavailableError, trio.TooSlowError):
+            raise Fault(503, "Server error -- try later") from None
 
     async def perform(self, call: Call) -> Any:
         """Do what *call* asks for, and return what it came to.

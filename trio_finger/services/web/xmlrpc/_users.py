@@ -21,32 +21,32 @@ _NO_SUCH_USER = "No such user"
 _SLICE = 500
 
 
-def _get_user(request: Request, name: str) -> str:
-    status = request.users.get(name)
+async def _get_user(request: Request, name: str) -> str:
+    status = await request.find_user(name)
     return status.text if status else _NO_SUCH_USER
 
 
 async def _get_users(request: Request) -> list[str]:
     names: list[str] = []
-    for status in request.users:
+    for status in request.directory.everybody:
         names.append(status.name)
         if len(names) % _SLICE == 0:
             await trio.lowlevel.checkpoint()
     return names
 
 
-def _get_status(request: Request, name: str) -> dict[str, Any]:
-    status = request.users.get(name)
+async def _get_status(request: Request, name: str) -> dict[str, Any]:
+    status = await request.find_user(name)
     if status is None:
         raise Fault(404, _NO_SUCH_USER)
     return _struct(status)
 
 
 async def _get_history(request: Request, name: str) -> list[dict[str, Any]]:
-    if request.users.get(name) is None:
+    if await request.find_user(name) is None:
         raise Fault(404, _NO_SUCH_USER)
     try:
-        return [_struct(past) for past in await request.users.history(name)]
+        return [_struct(past) for past in await request.directory.users.history(name)]
     except StoreError as error:
         raise Fault(503, str(error)) from None
 
