@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.rfc1288.asking import MOSHEZ_LONG, NOW, SHAWN_LONG, ask, make_people, make_users
 from trio_finger.config import Finger
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_PLAN
-from trio_finger.services.finger import answer_query
+from trio_finger.services.finger import _long, answer_query
+from trio_finger.services.finger._long import plan_lines
+from trio_finger.sources import Found
+from trio_finger.sources._asked import Verdict
+from trio_finger.sources._view import View
 from trio_finger.usermap import ANYBODY, Status, UserMap
 
 
@@ -25,6 +31,36 @@ async def test_pieces(line: bytes, plan: str) -> None:
     assert len(pieces) > 3
     assert all(0 < len(piece) <= 65536 for piece in pieces)
     assert b"".join(pieces).count(b"\r\n") == ask(users, line).count(b"\r\n")
+
+
+@given(st.text(alphabet="ab\n", max_size=100), st.integers(1, 10))
+def test_lines_of_a_plan(plan: str, longest: int) -> None:
+    """A line that is too long becomes several, and nothing else about a plan changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_long, "_LONGEST", longest)
+        lines = list(plan_lines(plan))
+    assert max(map(len, lines)) <= longest
+    expected = []
+    for line in plan.split("\n"):
+        expected += [line[at : at + longest] for at in range(0, len(line), longest)] or [""]
+    assert lines == expected
+
+
+@pytest.mark.parametrize(
+    "plan", ["x" * 1_000_000, "\n" * 1_000_000 + "x", "山\n" * 300_000 + "x"]
+)
+@pytest.mark.parametrize("line", [b"weather", b"/W weather", b"weather moshez"])
+async def test_t24_megabytes(line: bytes, plan: str) -> None:
+    """T24: what a source has to say may have megabytes; it is made as it is sent."""
+    found = Found("x", NOW, Profile("The weather", plan), whole=True)
+    view = View(await make_users({"moshez": "Well"}), {"weather": Verdict(found)}, {})
+    data = answer_query(line, view, Finger(), clock=lambda: NOW).data
+    assert not isinstance(data, bytes)
+    pieces = list(data)
+    assert max(map(len, pieces)) <= 65536
+    text = b"".join(pieces).decode().replace("\r\n", "\n")
+    assert text.count("x") >= plan.count("x")
+    assert text.count("\n") >= plan.count("\n")
 
 
 async def test_pieces_are_made_when_asked_for() -> None:

@@ -23,7 +23,8 @@ class _Asked:
       timeout: how long one question may take in all, in seconds.
       ttl: for how long an answer is taken for true, in seconds, and so is that there is none.
       stale: for how long after that the answer is still given while the source fails.
-      max_size: the longest answer, in bytes; one that is longer counts as a failure.
+      max_size: the longest answer, in bytes; one that is longer counts as a failure, but that
+        a plan is cut.
     """
 
     timeout: Duration = Duration(5)

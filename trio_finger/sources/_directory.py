@@ -39,24 +39,30 @@ class Directory:
 
     Attributes:
       users: the same.
-      known: the sources; to be replaced as a whole.
+      is_plain: whether there is nothing but the user map.
       answers: how many answers each source gave, by its label and by what came of it.
     """
 
     def __init__(self, users: UserMap) -> None:
         self.users = users
-        self.known = Known()
+        self.is_plain = True
+        self._known = Known()
         self.answers: Counter[tuple[str, str]] = Counter()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether there is only the user map."""
-        return not self.known.sources and not self.known.services
+    def known(self) -> Known:
+        """The sources, to be replaced as a whole."""
+        return self._known
+
+    @known.setter
+    def known(self, known: Known) -> None:
+        self._known = known
+        self.is_plain = not known.sources and not known.services
 
     @property
     def everybody(self) -> View:
         """Everybody who is listed."""
-        return View(self.users, {}, self.known.listed)
+        return View(self.users, {}, self._known.listed)
 
     def at_hand(self, names: Iterable[str]) -> View | None:
         """Return who *names* are; ``None`` if somebody has to be asked first."""
@@ -68,7 +74,7 @@ class Directory:
                 if verdict is None:
                     return None
                 said[fold(name)] = self._judge(name, verdict)
-        return View(self.users, said, self.known.listed)
+        return View(self.users, said, self._known.listed)
 
     async def find(self, names: Iterable[str], asker: Asker = Asker()) -> View:  # noqa: B008
         """Return who *names* are, for which sources are asked if need be.
@@ -90,22 +96,22 @@ class Directory:
                 asked, key = self._whom_to_ask(name)
                 if asked:
                     nursery.start_soon(find_one, name, asked, key)
-        return View(self.users, said, self.known.listed)
+        return View(self.users, said, self._known.listed)
 
     def _whom_to_ask(self, name: str) -> tuple[Sequence[Asked], str]:
         """Return who may know about *name* besides the user map, and as whom to ask for it."""
         head, mark, argument = name.partition(_SERVICE_MARK)
-        service = self.known.services.get(fold(head))
+        service = self._known.services.get(fold(head))
         if service is not None:
             return (service,), argument
-        if not self.known.sources or mark:
+        if not self._known.sources or mark:
             return (), ""
         status = self.users.get(name)
         if status is not None:
-            return () if status.text else self.known.sources, status.name
+            return () if status.text else self._known.sources, status.name
         try:
             # Nobody is found by the case of letters elsewhere, either.
-            return self.known.sources, fold(parse_name(name))
+            return self._known.sources, fold(parse_name(name))
         except TextError:
             return (), ""
 

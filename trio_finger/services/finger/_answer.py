@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from trio_finger.config import Finger
 from trio_finger.protocol.ascii import to_ascii
 from trio_finger.protocol.finger import Query, parse_query, plain_name
-from trio_finger.services.finger._long import join_blocks, long_lines
+from trio_finger.protocol.text import MAX_PLAN
+from trio_finger.services.finger._long import join_blocks, long_lines, plan_lines
 from trio_finger.services.finger._match import MAX_USERS, Match, match_logins, match_names
 from trio_finger.services.finger._pieces import encode_in_pieces, encode_lines
 from trio_finger.services.finger._table import table_lines
@@ -111,7 +112,7 @@ def _one_status(name: str, users: Reader, config: Finger) -> Answer:
     if status is None:
         return _UNKNOWN
     if status.details:
-        lines = map(_spelling(config), status.details.split("\n"))
+        lines = map(_spelling(config), plan_lines(status.details))
         return Answer("status", (status.name,), encode_in_pieces(lines))
     text = status.text or NO_STATUS
     if config.charset == "ascii":
@@ -138,7 +139,7 @@ def _short(match: Match, config: Finger) -> Iterator[str]:
         if not isinstance(status, Status):
             yield _missing(status)
         elif status.details:
-            yield from map(spell, status.details.split("\n"))
+            yield from map(spell, plan_lines(status.details))
         elif match.by_login:
             yield spell(status.text or NO_STATUS)
         else:
@@ -152,7 +153,9 @@ def _long(match: Match, users: Reader, config: Finger) -> bytes | Iterator[bytes
     lines = _long_lines(match.found, users, config)
     if match.more:
         lines = join_blocks([lines, [MORE]])
-    return encode_lines(lines) if len(match.found) == 1 else encode_in_pieces(lines)
+    one = match.found[0] if len(match.found) == 1 else None
+    is_short = isinstance(one, Status) and len(users.profile(one.name).plan) <= MAX_PLAN
+    return encode_lines(lines) if is_short else encode_in_pieces(lines)
 
 
 def _missing(status: Status | UnavailableError | None) -> str:

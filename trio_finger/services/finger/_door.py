@@ -64,7 +64,7 @@ class Door:
         if match is None:
             return None
         line = match[1]
-        if b"@" in line and self._config.relay:
+        if self._config.relay and b"@" in line:
             return None
         users = self._at_hand(line)
         if users is None:

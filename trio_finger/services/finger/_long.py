@@ -10,6 +10,10 @@ from trio_finger.usermap import Status
 
 _MIDDLE = 40  # the column of a terminal where the right half begins
 
+# Characters in a line of a plan; what is longer becomes several. Plans that people set are
+# shorter, but what a program prints may be one line of a megabyte.
+_LONGEST = 4096
+
 
 def long_lines(
     status: Status, profile: Profile, config: Finger, spell: Callable[[str], str]
@@ -41,7 +45,23 @@ def long_lines(
     if config.plan:
         yield "Plan:" if profile.plan else "No Plan."
         if profile.plan:
-            yield from map(spell, profile.plan.split("\n"))
+            yield from map(spell, plan_lines(profile.plan))
+
+
+def plan_lines(plan: str) -> Iterator[str]:
+    """Yield the lines of *plan*, each when it is asked for, so that it may have megabytes."""
+    start = 0
+    while True:
+        end = plan.find("\n", start, start + _LONGEST + 1)
+        if end >= 0:
+            yield plan[start:end]
+            start = end + 1
+        elif len(plan) - start > _LONGEST:
+            yield plan[start : start + _LONGEST]
+            start += _LONGEST
+        else:
+            yield plan[start:]
+            return
 
 
 def join_blocks(blocks: Iterable[Iterable[str]]) -> Iterator[str]:

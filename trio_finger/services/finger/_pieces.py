@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 # What makes a piece full: 0.2 ms of work, and where it is most, a millisecond. The longest
-# line, one of a plan, may be its last, and then it has less than 64 KiB.
+# line, one of a plan with full names before it, may be its last; it has less than 64 KiB then.
 _CHARACTERS = 4 * 1024
 _LINES = 200
 
