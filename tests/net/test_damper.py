@@ -45,6 +45,16 @@ async def test_first_at_once(log: Records, autojump_clock: MockClock) -> None:
     assert len(log) == 2
 
 
+async def test_about(log: Records, autojump_clock: MockClock) -> None:
+    """What happens to one thing hides nothing that happens to another."""
+    damper = Damper(get_log("test"))
+    async with damper.running():
+        for source in ("web", "plan", "web"):
+            damper.say(damper.log.warning, "failed", about=source, source=source)
+        assert [record["source"] for record in log] == ["web", "plan"]
+    assert values(log)[2] == {"event": "failed", "source": "web", "times": 1}
+
+
 async def test_then_a_sum(log: Records, autojump_clock: MockClock) -> None:
     """What goes on is said each ten seconds: how often it happened since, and the last of it."""
     damper = Damper(get_log("test"))

@@ -147,7 +147,7 @@ async def test_service(autojump_clock: MockClock, nursery: trio.Nursery) -> None
 
     directory, _ = await make_directory(nursery)
     bench = Bench(nursery, weather)
-    listed = Status("weather", "The weather", NOW)
+    listed = Status("weather", "", NOW, details="The weather")
     directory.known = Known(services={"weather": bench.asked}, listed={"weather": listed})
     assert not directory.is_plain
     view = await directory.find(["Weather", "weather:oslo", "weather:atlantis"])

@@ -207,7 +207,8 @@ def _read_command(value: object, base: Path) -> Command:
     # A name alone would be looked for in the daemon's PATH, which is not the operator's.
     if not words or "/" not in words[0] or "{" in words[0]:
         raise _expected('a path of a program and its arguments, such as ["/bin/status"]', value)
-    return Command((str(base / words[0]), *words[1:]))
+    # It is run in another folder than the daemon's.
+    return Command((str((base / words[0]).absolute()), *words[1:]))
 
 
 def _read_url(value: object) -> UserUrl:

@@ -29,30 +29,34 @@ class Damper:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self.log = log
-        # Both by events, which are a few fixed texts.
-        self._quiet_until: dict[str, float] = {}
-        self._held: dict[str, _Held] = {}
+        # Both by events and whom they are about, which are a few fixed texts.
+        self._quiet_until: dict[tuple[str, object], float] = {}
+        self._held: dict[tuple[str, object], _Held] = {}
         self._holds = trio.Event()
 
-    def say(self, say: Callable[..., None], event: str, **values: object) -> None:
+    def say(
+        self, say: Callable[..., None], event: str, *, about: object = "", **values: object
+    ) -> None:
         """Log *event*, now or in a sum.
 
         Args:
           say: how: a method of `log`.
           event: what happened; the same text is the same event.
+          about: what it happened to, where one thing shall not hide another.
           values: what else the record says. A sum has those of the last time.
         """
         now = trio.current_time()
-        if now >= self._quiet_until.get(event, now) and event not in self._held:
-            self._quiet_until[event] = now + _QUIET_SECONDS
+        key = event, about
+        if now >= self._quiet_until.get(key, now) and key not in self._held:
+            self._quiet_until[key] = now + _QUIET_SECONDS
             say(event, **values)
             return
-        count = self._held[event].count if event in self._held else 0
+        count = self._held[key].count if key in self._held else 0
 
         def say_sum(times: int) -> None:
             say(event, **values, times=times)
 
-        self._held[event] = _Held(count + 1, say_sum)
+        self._held[key] = _Held(count + 1, say_sum)
         self._holds.set()
 
     @asynccontextmanager
@@ -69,14 +73,14 @@ class Damper:
     async def _run(self) -> NoReturn:
         while True:
             await self._holds.wait()
-            await trio.sleep_until(min(self._quiet_until[event] for event in self._held))
+            await trio.sleep_until(min(self._quiet_until[key] for key in self._held))
             self._flush(trio.current_time())
 
     def _flush(self, now: float) -> None:
         """Say what has been held back long enough by *now*."""
-        for event in [event for event in self._held if self._quiet_until[event] <= now]:
-            held = self._held.pop(event)
-            self._quiet_until[event] = now + _QUIET_SECONDS
+        for key in [key for key in self._held if self._quiet_until[key] <= now]:
+            held = self._held.pop(key)
+            self._quiet_until[key] = now + _QUIET_SECONDS
             held.say(held.count)
         if not self._held:
             self._holds = trio.Event()

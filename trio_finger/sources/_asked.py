@@ -185,14 +185,17 @@ class Asked:
         except Exception as fault:
             # A fault in the code of one source may not end the daemon, nor any other answer.
             reason = "fault"
-            self._damper.say(log.exception, "fault in a source", source=self.label, exc_info=fault)
+            self._say(log.exception, "fault in a source", exc_info=fault)
         if reason:
             flight.verdict, result = self._excuse(name), "failed"
-            self._damper.say(log.warning, "source failed", source=self.label, reason=reason)
+            self._say(log.warning, "source failed", reason=reason)
         elif flight.verdict.found is not None or not asker.via:
             # That somebody is unknown was perhaps said to end a circle, and to nobody else.
             flight.verdict = self._remember(name, flight.verdict)
         self._answers[self.label, result] += 1
+
+    def _say(self, say: Callable[..., None], event: str, **values: object) -> None:
+        self._damper.say(say, event, about=self.label, source=self.label, **values)
 
     def _excuse(self, name: str) -> Verdict:
         """Return what is given while the source fails: what it said before, for some time."""

@@ -88,12 +88,13 @@ class Sources:
             for label, section in zip(_labels(config), config.source, strict=True)
         ]
         services = {
-            fold(name): self._ask(Machine(section), "service", section)
+            fold(name): self._ask(Machine(section), f"service {name}", section)
             for name, section in config.service.items()
         }
         now = datetime.now(UTC)
         listed = {
-            fold(name): Status(name, section.title, now) for name, section in config.service.items()
+            fold(name): Status(name, "", now, details=section.title)
+            for name, section in config.service.items()
         }
         self.directory.known = Known(sources, services, listed)
         for asked in old:

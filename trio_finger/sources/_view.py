@@ -15,7 +15,7 @@ class View:
     Args:
       users: who is there by what was set, and by the users file.
       said: what sources said of the names that were asked for, by folded name.
-      services: who is listed besides the users, by folded name.
+      services: who is listed besides the users, by folded name; their details are titles.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class View:
         verdict = self._said.get(key)
         if verdict is None or verdict.found is None:
             service = self._services.get(key)
-            return own if service is None else Profile(full_name=service.text)
+            return own if service is None else Profile(full_name=service.details)
         said = verdict.found.profile
         return Profile(
             full_name=own.full_name or said.full_name,
