@@ -10,10 +10,12 @@ NAMES = (
     "config",
     "text",
     "proxy",
+    "finger_answer",
     "users_file",
     "target",
     "terminal",
     "ending",
     "address",
     "duration",
+    "size",
 )

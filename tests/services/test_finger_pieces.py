@@ -46,9 +46,7 @@ def test_lines_of_a_plan(plan: str, longest: int) -> None:
     assert lines == expected
 
 
-@pytest.mark.parametrize(
-    "plan", ["x" * 1_000_000, "\n" * 1_000_000 + "x", "山\n" * 300_000 + "x"]
-)
+@pytest.mark.parametrize("plan", ["x" * 1_000_000, "\n" * 1_000_000 + "x", "山\n" * 300_000 + "x"])
 @pytest.mark.parametrize("line", [b"weather", b"/W weather", b"weather moshez"])
 async def test_t24_megabytes(line: bytes, plan: str) -> None:
     """T24: what a source has to say may have megabytes; it is made as it is sent."""

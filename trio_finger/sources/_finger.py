@@ -10,13 +10,16 @@ from trio_finger.config import FingerSource
 from trio_finger.net import ReachError, connect, peer_host
 from trio_finger.protocol.address import IpAddress, parse_ip
 from trio_finger.protocol.finger import Query, format_query
-from trio_finger.protocol.finger_answer import read_answer
+from trio_finger.protocol.finger_answer import ReadAnswer, read_answer
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, clean, fold
 from trio_finger.protocol.users_toml import MAX_TEXT
 from trio_finger.sources._source import Asker, Found, SourceError, too_long
 
 _CHUNK = 16 * 1024  # bytes
+
+# Characters from which on to read an answer is left to a thread: cleaning takes 1 µs for each.
+_LONG = 2048
 
 # The whole answer of a server that cannot say. It is about the server, and nobody's status.
 _EXCUSES = frozenset(
@@ -58,7 +61,10 @@ class Fingers:
             raise SourceError("the connection broke") from None
         if text.strip() in _EXCUSES:
             raise SourceError(f"the server says: {text.strip()}")
-        answer = read_answer(text)
+        if len(text) < _LONG:
+            answer = _read(text)
+        else:
+            answer = await trio.to_thread.run_sync(_read, text, abandon_on_cancel=True)
         if answer is None:
             return None
         profile = Profile(
@@ -78,11 +84,11 @@ class Fingers:
         """Do nothing: no connection outlives its question."""
 
     async def _receive_answer(self, name: str) -> str:
-        """Return what the server answers, of which something can be seen.
+        """Return what the server answers.
 
         Raises:
           ReachError: there is no getting there.
-          SourceError: it answers nothing, or does not stop.
+          SourceError: it does not stop.
           trio.BrokenResourceError: it is gone before the end.
         """
         host, port = self._config.host.host, self._config.host.port
@@ -94,10 +100,7 @@ class Fingers:
                     answer += data
                     if len(answer) > self._config.max_size:
                         raise too_long(self._config.max_size)
-        text = answer.decode("utf-8", "replace")
-        if not clean(text).strip():
-            raise SourceError("the connection was closed without an answer")
-        return text
+        return answer.decode("utf-8", "replace")
 
     @contextmanager
     def _noted(self, name: str, host: str | None) -> Iterator[None]:
@@ -112,6 +115,17 @@ class Fingers:
             self._under_way[question] -= 1
             if not self._under_way[question]:
                 del self._under_way[question]
+
+
+def _read(text: str) -> ReadAnswer | None:
+    """Return what *text*, a whole answer, says.
+
+    Raises:
+      SourceError: there is nothing to be seen in it.
+    """
+    if not clean(text).strip():
+        raise SourceError("the connection was closed without an answer")
+    return read_answer(text)
 
 
 def _anywhere(_: IpAddress) -> bool:

@@ -30,7 +30,7 @@ _HOPS: Final = 4  # daemons through which a question may come; more ask in a cir
 _COURTESY: Final = 1
 
 # Characters, of an answer and of a line of it, among which the status is looked for.
-_LOOKED_AT: Final = 64 * 1024
+_LOOKED_AT: Final = 8 * 1024
 _MAX_LINE: Final = 4 * MAX_STATUS
 
 _NO_SUCH_USER: Final = frozenset({404, 410})
