@@ -182,6 +182,23 @@ async def test_hung_program(tmp_path: Path) -> None:
         assert record["reason"] == "no answer within 1 s"
 
 
+async def test_stopped_while_a_source_hangs(tmp_path: Path) -> None:
+    """Who waits for a source does not keep the daemon from ending within its grace."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    config = CONFIG.replace('grace = "5s"', 'grace = "500ms"')
+    config += source("web", url=f'"http://127.0.0.1:{port}/{{user}}"', timeout='"1h"')
+    async with listener, run_daemon(tmp_path, config=config) as daemon:
+        client = await trio.open_tcp_stream("127.0.0.1", daemon.port("finger"))
+        async with client:
+            await client.send_all(b"someone\r\n")
+            async with await listener.accept() as asked:
+                assert await asked.receive_some()
+                assert await daemon.stop() == 0
+            assert await client.receive_some() == b""
+        await daemon.logged("connections cut that were still open")
+
+
 async def test_r12_r27_program(tmp_path: Path) -> None:
     """T6: a program is run with the name as one argument, and never for what is no plain name."""
     path = program(tmp_path, 'echo "$# $1"; echo more')
