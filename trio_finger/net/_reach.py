@@ -62,7 +62,9 @@ class _Place(NamedTuple):
     ip: IpAddress
 
 
-async def connect(host: str, port: int, *, may: Callable[[IpAddress], bool]) -> trio.SocketStream:
+async def connect(
+    host: str, port: int, *, may: Callable[[IpAddress], bool] | None = None
+) -> trio.SocketStream:
     """Connect to *host*, at one of its addresses that are allowed.
 
     They are tried in turn. The time until the caller's deadline is shared among them, so
@@ -71,12 +73,13 @@ async def connect(host: str, port: int, *, may: Callable[[IpAddress], bool]) -> 
     Args:
       host: a name or an IP address.
       port: where on it.
-      may: says whether an address is allowed.
+      may: says whether an address is allowed; any is unless this is given.
 
     Raises:
       ReachError: there is no such host, it is not allowed, or there is no getting there.
     """
-    places = [place for place in await _look_up(host, port) if may(place.ip)][:_MOST]
+    found = await _look_up(host, port)
+    places = [place for place in found if may is None or may(place.ip)][:_MOST]
     if not places:
         raise ReachError("is at an address that is not allowed")
     reasons: list[str] = []

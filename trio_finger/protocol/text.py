@@ -104,6 +104,11 @@ def parse_plan(text: str) -> str:
     return "\n".join(clean(line).rstrip() for line in lines).rstrip("\n")
 
 
+def shorten(text: str, size: int) -> str:
+    """Return as much of *text* as has *size* bytes of UTF-8 at most, without blanks at its end."""
+    return text.encode()[:size].decode("utf-8", "ignore").rstrip()
+
+
 def parse_name(text: str) -> str:
     """Return *text* as a user's name: NFC, 1 to `MAX_NAME` characters.
 

@@ -12,7 +12,7 @@ from trio_finger.protocol.address import IpAddress, parse_ip
 from trio_finger.protocol.finger import Query, format_query
 from trio_finger.protocol.finger_answer import ReadAnswer, read_answer
 from trio_finger.protocol.profile import Profile
-from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, clean, fold
+from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, clean, fold, shorten
 from trio_finger.protocol.users_toml import MAX_TEXT
 from trio_finger.sources._source import Asker, Found, SourceError, too_long
 
@@ -68,11 +68,11 @@ class Fingers:
         if answer is None:
             return None
         profile = Profile(
-            full_name=_cut(answer.full_name, MAX_TEXT),
-            plan=_cut(answer.plan, MAX_PLAN),
-            project=_cut(answer.project, MAX_TEXT),
+            full_name=shorten(answer.full_name, MAX_TEXT),
+            plan=shorten(answer.plan, MAX_PLAN),
+            project=shorten(answer.project, MAX_TEXT),
         )
-        return Found(_cut(answer.status, MAX_STATUS), profile=profile)
+        return Found(shorten(answer.status, MAX_STATUS), profile=profile)
 
     def comes_back(self, name: str, asker: Asker) -> bool:
         """Whether it is that very server which wants to know what we are asking it just now."""
@@ -93,7 +93,7 @@ class Fingers:
         """
         host, port = self._config.host.host, self._config.host.port
         answer = bytearray()
-        async with await connect(host, port, may=_anywhere) as stream:
+        async with await connect(host, port) as stream:
             with self._noted(name, peer_host(stream)):
                 await stream.send_all(format_query(Query((name,))))
                 while data := await stream.receive_some(_CHUNK):
@@ -126,13 +126,3 @@ def _read(text: str) -> ReadAnswer | None:
     if not clean(text).strip():
         raise SourceError("the connection was closed without an answer")
     return read_answer(text)
-
-
-def _anywhere(_: IpAddress) -> bool:
-    """Allow any address: the operator has named the host."""
-    return True
-
-
-def _cut(text: str, size: int) -> str:
-    """Return as much of *text* as fits into *size* bytes of UTF-8."""
-    return text.encode()[:size].decode("utf-8", "ignore").rstrip()

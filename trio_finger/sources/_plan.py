@@ -15,9 +15,9 @@ import trio
 
 from trio_finger.config import PlanSource
 from trio_finger.protocol.profile import Profile
-from trio_finger.protocol.text import MAX_STATUS, clean
+from trio_finger.protocol.text import MAX_STATUS, clean, shorten
 from trio_finger.protocol.users_toml import MAX_TEXT
-from trio_finger.sources._plan_file import PlanFile, cut, is_there, read_plan_file
+from trio_finger.sources._plan_file import PlanFile, is_there, read_plan_file
 from trio_finger.sources._source import Asker, Found, SourceError
 
 # So many questions are with the disk at once. A home whose server is gone may keep a thread
@@ -94,11 +94,11 @@ class Plans:
         plan = self._read(account, name, ".plan")
         project = self._read(account, f"{name}.project", ".project")
         said = project if project.first_line else plan
-        text = cut(said.first_line, MAX_STATUS).rstrip()
+        text = shorten(said.first_line, MAX_STATUS)
         profile = Profile(
             full_name=_full_name(account),
             plan=plan.text,
-            project=cut(project.first_line, MAX_TEXT).rstrip(),
+            project=shorten(project.first_line, MAX_TEXT),
         )
         return Found(text, said.since if text else None, profile)
 
@@ -144,7 +144,7 @@ def _full_name(account: pwd.struct_passwd) -> str:
     # Cut before as well: each "&" becomes many characters.
     full_name = account.pw_gecos.partition(",")[0][:MAX_TEXT]
     full_name = clean(full_name.replace("&", name[:1].upper() + name[1:]))
-    return cut(full_name.strip(), MAX_TEXT).rstrip()
+    return shorten(full_name.strip(), MAX_TEXT)
 
 
 def _read_shells(path: Path) -> Collection[str]:

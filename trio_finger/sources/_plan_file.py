@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from trio_finger.protocol.text import clean
+from trio_finger.protocol.text import clean, shorten
 
 # A link is not followed. Opening a FIFO does not wait for a writer, nor a terminal for a
 # call, and no terminal becomes ours.
@@ -101,11 +101,6 @@ def read_plan_file(path: Path, owner: int, size: int) -> PlanFile | None:
     return PlanFile(_clean_lines(data, size), since)
 
 
-def cut(text: str, size: int) -> str:
-    """Return as many characters of *text* as have *size* bytes of UTF-8 at most."""
-    return text.encode()[:size].decode("utf-8", "ignore")
-
-
 def _may_be_shown(status: os.stat_result, owner: int) -> bool:
     """Whether what is open is a plain file that is its user's to show."""
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in (owner, 0):
@@ -125,7 +120,7 @@ def _clean_lines(data: bytes, size: int) -> str:
     text = "\n".join(clean(line).rstrip() for line in text.split("\n"))
     # One byte that is no UTF-8 has become three that are.
     if len(text.encode()) > size:
-        text = _whole_lines(cut(text, size))
+        text = _whole_lines(shorten(text, size))
     return text.rstrip()
 
 

@@ -11,7 +11,7 @@ import trio
 
 from trio_finger.config import Command, Program, ProgramSource, Service
 from trio_finger.protocol.profile import Profile
-from trio_finger.protocol.text import MAX_STATUS, clean
+from trio_finger.protocol.text import MAX_STATUS, clean, shorten
 from trio_finger.sources._process import ProgramError, run_program
 from trio_finger.sources._source import Asker, Found, SourceError
 from trio_finger.usermap import Pace
@@ -173,5 +173,4 @@ async def _clean_text(data: bytes) -> str:
 
 def _first_line(text: str) -> str:
     """Return the first line of *text* as a status, as much of it as one may have."""
-    line = text.partition("\n")[0].strip()
-    return line.encode()[:MAX_STATUS].decode("utf-8", "ignore").rstrip()
+    return shorten(text.partition("\n")[0].strip(), MAX_STATUS)

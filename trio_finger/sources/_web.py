@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 import trio
 
 from trio_finger import __version__, config
-from trio_finger.protocol.text import MAX_STATUS, TextError, clean, decode
+from trio_finger.protocol.text import MAX_STATUS, TextError, clean, decode, shorten
 from trio_finger.sources._source import Asker, Found, SourceError, too_long
 
 if TYPE_CHECKING:
@@ -208,5 +208,5 @@ def _first_line(body: bytes) -> str:
         raise SourceError("answered in something else than UTF-8") from None
     for line in re.split(r"[\r\n]+", text[:_LOOKED_AT]):
         if status := clean(line[:_MAX_LINE]).strip():
-            return status.encode()[:MAX_STATUS].decode(errors="ignore").rstrip()
+            return shorten(status, MAX_STATUS)
     return ""

@@ -15,7 +15,7 @@ import trio
 
 from trio_finger.config import HostPattern
 from trio_finger.net import ReachError, connect, is_public
-from trio_finger.protocol.address import AddressError, IpAddress, parse_address
+from trio_finger.protocol.address import AddressError, parse_address
 from trio_finger.protocol.finger import FINGER_PORT, Query, format_query
 from trio_finger.protocol.text import clean
 
@@ -189,7 +189,7 @@ async def _pass_on(target: RelayTarget, near: _Near, max_size: int) -> None:
       _FarError: it does not answer, or not properly.
       trio.BrokenResourceError: whoever asked is gone.
     """
-    may = _anywhere if target.named else is_public
+    may = None if target.named else is_public
     async with await connect(target.host, target.port, may=may) as far:
         try:
             await far.send_all(format_query(target.query))
@@ -210,10 +210,6 @@ async def _receive(far: trio.SocketStream) -> bytes | bytearray:
         return await far.receive_some(_CHUNK)
     except trio.BrokenResourceError:
         raise _FarError("the connection broke") from None
-
-
-def _anywhere(_: IpAddress) -> bool:
-    return True
 
 
 def _spell_size(size: int) -> str:
