@@ -1,5 +1,6 @@
 """The configuration: frozen, typed sections, read from one TOML file."""
 
+from trio_finger.config._elsewhere import Command, FingerHost, HostPattern, UserUrl
 from trio_finger.config._load import ConfigError, Fault, load_config
 from trio_finger.config._sections import (
     Config,
@@ -24,7 +25,7 @@ from trio_finger.config._source_sections import (
     WebSource,
 )
 from trio_finger.config._tls import Certificate, TlsError, read_certificate
-from trio_finger.config._types import Command, FingerHost, HostPattern, Network, UserUrl
+from trio_finger.config._types import Network
 
 __all__ = [
     "Certificate",

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from trio_finger.config._elsewhere import HostPattern
 from trio_finger.config._source_sections import Service, Source
-from trio_finger.config._types import HostPattern, Natural, Network, Nick, StoreUrl
+from trio_finger.config._types import Natural, Network, Nick, StoreUrl
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.rate import Rate

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, TypeAlias
 
-from trio_finger.config._types import Command, FingerHost, UserUrl
+from trio_finger.config._elsewhere import Command, FingerHost, UserUrl
 from trio_finger.protocol.duration import Duration
 from trio_finger.protocol.size import Size
 

@@ -1,0 +1,86 @@
+"""Whom the configuration names elsewhere: programs, hosts, and addresses on the web."""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trio_finger.config._reading import expected, read_line, read_list
+from trio_finger.protocol.address import Address, parse_address, parse_ip
+from trio_finger.protocol.finger import FINGER_PORT
+
+# The name of a host, or of a domain (RFC 1123, 2.1).
+_HOST = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+
+
+class UserUrl(str):
+    """An address on the web with ``{user}`` in it."""
+
+
+class Command(tuple[str, ...]):
+    """A program, by its whole path, and its arguments; empty for none."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FingerHost(Address):
+    """A finger server, at port 79 unless another is named."""
+
+
+class HostPattern(str):
+    """A host, or ``*.`` and a domain for every host in it."""
+
+
+def read_command(value: object, base: Path) -> Command:
+    words = read_list(value, read_line, "/usr/local/bin/status")
+    # A name alone would be looked for in the daemon's PATH, which is not the operator's.
+    if not words or "/" not in words[0] or "{" in words[0]:
+        raise expected('a path of a program and its arguments, such as ["/bin/status"]', value)
+    # It is run in another folder than the daemon's.
+    return Command((str((base / words[0]).absolute()), *words[1:]))
+
+
+def read_url(value: object) -> UserUrl:
+    url = read_line(value)
+    try:
+        parts = urlsplit(url)
+        host, is_host = parts.hostname or "", parts.port != 0
+        is_host = is_host and bool(_HOST.fullmatch(host) or _is_place(host))
+    except ValueError:  # the port is none, or an address in brackets
+        is_host = False
+    is_web = is_host and parts.scheme in ("http", "https") and parts.username is None
+    if not is_web or "{user}" not in parts.path + parts.query:
+        raise expected('an address such as "https://example.com/~{user}/online"', value)
+    return UserUrl(url)
+
+
+def read_finger_host(value: object) -> FingerHost:
+    text = read_line(value)
+    try:
+        address = parse_address(text)
+    except ValueError:
+        address = parse_address(f"{text}:{FINGER_PORT}")
+    return FingerHost(address.host, address.port)
+
+
+def read_patterns(value: object) -> tuple[HostPattern, ...]:
+    return read_list(value, _parse_pattern, "*.example.org")
+
+
+def _parse_pattern(text: str) -> HostPattern:
+    host = text.lower().rstrip(".")
+    domain = host.removeprefix("*.")
+    if not _HOST.fullmatch(domain) and not (host == domain and _is_place(host)):
+        raise expected('a host such as "db.example.org" or "*.example.org"', text)
+    return HostPattern(host)
+
+
+def _is_place(text: str) -> bool:
+    """Whether *text* is an IP address, or a host and its port."""
+    for parse in (parse_ip, parse_address):
+        with suppress(ValueError):
+            parse(text)
+            return True
+    return False
