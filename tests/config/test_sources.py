@@ -155,7 +155,7 @@ def test_relay_to_nowhere(path: Path, host: str) -> None:
         ),
         (
             f"{WEB}[[source]]\nkind = 'gopher'",
-            ':5: source.kind: expected "web" or "plan" or "program" or "finger"',
+            ':5: source.kind: expected "web" or "plan" or "program" or "finger", got "gopher"',
         ),
         ("[[source]]\nkind = 'web'", ':1: source: the key "url" is missing'),
         (
@@ -175,6 +175,14 @@ def test_relay_to_nowhere(path: Path, host: str) -> None:
         (
             "[[source]]\nkind = 'plan'\nuid_mn = 1",
             ':3: source.uid_mn: unknown key; did you mean "uid_min"?',
+        ),
+        (
+            "[[source]]\nkind = 'program'\ncommand = ['/bin/status']",
+            ':3: source.command: expected "{user}" among the arguments',
+        ),
+        (
+            "[service.e]\nfile = 'x'\n[service.E]\nfile = 'y'",
+            ":3: service.E: there is one of that name already",
         ),
         ("[service.motd]\ntitle = 'x'", ":1: service.motd: expected either a file or a command"),
         (

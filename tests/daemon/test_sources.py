@@ -4,6 +4,7 @@ import os
 import pwd
 import signal
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xmlrpc.client import Fault
@@ -135,7 +136,7 @@ async def test_two_that_finger_each_other(folders: list[Path]) -> None:
     near, far = folders
 
     def finger_source(daemon: Running) -> str:
-        return source("finger", host=f'"127.0.0.1:{daemon.port("finger")}"')
+        return source("finger", host=f'"127.0.0.1:{daemon.port("finger")}"', timeout='"1s"')
 
     async with (
         run_daemon(far, users="elsewhere: Far away\n") as other,
@@ -293,3 +294,26 @@ async def test_r3_relay_to_nobody(tmp_path: Path) -> None:
     async with run_daemon(tmp_path, config=config) as daemon:
         answer = await daemon.finger(b"moshez@127.0.0.1:9\r\n")
         assert answer == b"127.0.0.1: refuses the connection\r\n"
+
+
+async def test_t3_one_address_does_not_take_all_relaying(tmp_path: Path) -> None:
+    """T3: of one address some queries are forwarded at once; others are still served."""
+    (far,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    place = f"127.0.0.1:{far.socket.getsockname()[1]}"
+    config = CONFIG.replace('rate = "off"', f'rate = "off"\nrelay = ["{place}"]')
+    query = f"moshez@{place}\r\n".encode()
+    async with far, run_daemon(tmp_path, config=config) as daemon, AsyncExitStack() as clients:
+        for _ in range(8):
+            client = await trio.open_tcp_stream("127.0.0.1", daemon.port("finger"))
+            await clients.enter_async_context(client)
+            await client.send_all(query)
+            await clients.enter_async_context(await far.accept())
+        assert await daemon.finger(query) == TRY_LATER
+        other = await trio.open_tcp_stream(
+            "127.0.0.1", daemon.port("finger"), local_address="127.0.0.2"
+        )
+        async with other:
+            await other.send_all(query)
+            async with await far.accept() as asked:
+                await asked.send_all(b"Well\n")
+            assert await other.receive_some() == b"Well\r\n"

@@ -231,6 +231,23 @@ async def test_came_back(autojump_clock: MockClock, nursery: trio.Nursery) -> No
     assert (await bench.asked.ask("moshez", SELF)).found == Found("moshez is well", NOW)
 
 
+async def test_came_from_beside_the_source(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Somebody on the source's own host who asks meanwhile gets the answer, if it comes soon."""
+
+    async def slowly(name: str) -> Found | None:
+        await trio.sleep(BOUNDS.timeout / 4)
+        return await well(name)
+
+    bench = Bench(nursery, slowly)
+    nursery.start_soon(bench.asked.ask, "moshez", SELF)
+    await wait_all_tasks_blocked()
+    found = (await bench.asked.ask("moshez", Asker("came back"))).found
+    assert found == Found("moshez is well", NOW)
+    assert bench.source.asked == ["moshez"]
+
+
 async def test_unknown_in_a_circle_is_not_remembered(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from tests.sources.test_asked import NOW, Bench, Say, broken, nobody
 from tests.usermap.maps import tell
 from trio_finger.protocol.profile import Profile
-from trio_finger.sources import Directory, Found
+from trio_finger.sources import Directory, Found, read_via
 from trio_finger.sources._directory import Known
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import Status, UnavailableError, UserMap
@@ -125,6 +125,41 @@ async def test_hidden(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     assert bench.source.asked == ["ghost"]
 
 
+async def test_hidden_while_a_source_fails(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """T8: nor is it told by what becomes of a name while some source fails, in any order."""
+    for says in ((everything, broken), (broken, everything)):
+        directory, benches = await make_directory(nursery, *says)
+        with capture_logs():
+            view = await directory.find(["ghost"])
+        with pytest.raises(UnavailableError):
+            view.get("ghost")
+        assert [bench.source.asked for bench in benches] == [["ghost"]] * 2
+        at_hand = directory.at_hand(["ghost"])
+        assert at_hand is not None
+        with pytest.raises(UnavailableError):
+            at_hand.get("ghost")
+
+
+@pytest.mark.parametrize(
+    ("header", "daemons"),
+    [
+        ("", ()),
+        ("1.1 varnish, 1.1 caddy", ()),
+        ("1.1 trio-finger-1", ("trio-finger-1",)),
+        (
+            "1.1 trio-finger-1, HTTP/1.1 proxy (x), 1.1 trio-finger-2",
+            ("trio-finger-1", "trio-finger-2"),
+        ),
+        ("trio-finger-1", ()),
+    ],
+)
+def test_via(header: str, daemons: tuple[str, ...]) -> None:
+    """Of those that a question came through, only daemons like ours can be part of a circle."""
+    assert read_via(header) == daemons
+
+
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a@b", "x" * 65, "\x1b", "a:b", "."])
 async def test_what_cannot_be_a_name(
     autojump_clock: MockClock, nursery: trio.Nursery, name: str
@@ -134,6 +169,16 @@ async def test_what_cannot_be_a_name(
     assert (await directory.find([name])).get(name) is None
     assert directory.at_hand([name]) is not None
     assert bench.source.asked == []
+
+
+async def test_service_with_one_answer(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """What has the same answer to everything is asked once, whatever stands after the colon."""
+    directory, _ = await make_directory(nursery)
+    bench = Bench(nursery, everything)
+    directory.known = Known(services={"motd": bench.asked}, plain={"motd"})
+    view = await directory.find(["motd", "motd:a", "MOTD:b"])
+    assert view.get("motd:a") is not None
+    assert bench.source.asked == [""]
 
 
 async def test_service(autojump_clock: MockClock, nursery: trio.Nursery) -> None:

@@ -861,6 +861,32 @@ async def test_everything_is_stuck(
     await closed_but(descriptors)
 
 
+async def test_one_home_is_stuck(
+    two: tuple[pwd.struct_passwd, pwd.struct_passwd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that hangs takes one thread, however often it is asked for again (T5)."""
+    stuck = Stuck()
+    stick_disk(monkeypatch, stuck)
+    plans = plans_of(*two)
+    descriptors = count_descriptors()
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(plans.ask, "stuck", Asker())
+                await stuck.wait()
+                nursery.cancel_scope.cancel()
+            for _ in range(20):
+                with pytest.raises(SourceError, match="has not answered the last question"):
+                    await plans.ask("stuck", Asker())
+            found = await ask(plans, "shawn")
+            assert found is not None
+            assert found.text == "shawn"
+    finally:
+        stuck.release()
+    await closed_but(descriptors)
+    assert await ask(plans, "stuck") is not None
+
+
 async def test_descriptors(home: Path, spool: Path) -> None:
     """Whatever becomes of a question, no descriptor stays open."""
     accounts = [account("/nowhere", "mem")]

@@ -11,10 +11,11 @@ from typing import Any, get_args, get_type_hints
 
 from trio_finger.config._contradictions import find_contradictions
 from trio_finger.config._lines import Key, error_line, find_lines
+from trio_finger.config._reading import expected
 from trio_finger.config._sections import IN_FILE, Config
-from trio_finger.config._source_sections import KINDS, Service, Source
+from trio_finger.config._source_sections import KINDS, ProgramSource, Service, Source
 from trio_finger.config._types import read_value
-from trio_finger.protocol.text import escape, parse_name
+from trio_finger.protocol.text import escape, fold, parse_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,17 @@ class _Reader:
         for number, table in enumerate(tables):
             kind, rest = table.get("kind"), {key: table[key] for key in table if key != "kind"}
             if kind not in KINDS:
-                words = "expected " + " or ".join(f'"{known}"' for known in KINDS)
-                place = ("source", number, "kind") if "kind" in table else ("source", number)
-                self.faults.append((place, words if "kind" in table else f"{words} as kind"))
+                words = " or ".join(f'"{known}"' for known in KINDS)
+                if "kind" in table:
+                    self.faults.append((("source", number, "kind"), str(expected(words, kind))))
+                else:
+                    self.faults.append((("source", number), f"expected {words} as kind"))
                 continue
             source = self._read_section(("source", number), KINDS[kind], rest)
-            if source is not None:
+            if isinstance(source, ProgramSource) and "{user}" not in " ".join(source.command[1:]):
+                key = ("source", number, "command")
+                self.faults.append((key, 'expected "{user}" among the arguments'))
+            elif source is not None:
                 sources.append(source)
         return tuple(sources)
 
@@ -134,13 +140,16 @@ class _Reader:
         if not isinstance(tables, dict):
             self.faults.append((("service",), "expected tables, each under [service.NAME]"))
             return {}
-        services = {}
+        services: dict[str, Service] = {}
         for name, table in tables.items():
             key = ("service", name)
             try:
                 parse_name(name)
             except ValueError as error:
                 self.faults.append((key, str(error)))
+                continue
+            if fold(name) in map(fold, services):
+                self.faults.append((key, "there is one of that name already"))
                 continue
             if not isinstance(table, dict):
                 self.faults.append((key, f"expected a section [service.{name}]"))

@@ -143,7 +143,7 @@ class Asked:
         if verdict is not None:
             return verdict
         if self._source.comes_back(name, asker):
-            return Verdict()
+            return await self._wait_a_little(name)
         if asker.via:
             flight = _Flight()
             await self._fly(flight, name, asker)
@@ -151,6 +151,19 @@ class Asked:
         flight = self._flights.get(name) or self._begin(name, asker)
         await flight.landed.wait()
         return flight.verdict
+
+    async def _wait_a_little(self, name: str) -> Verdict:
+        """Return what comes of the question about *name* that is under way, if that is soon.
+
+        It may wait for this one, and then nobody on the way knows more. But perhaps it is only
+        somebody beside the source, who wants to know as well.
+        """
+        flight = self._flights.get(name)
+        if flight is not None:
+            with trio.move_on_after(self._bounds.timeout / 2):
+                await flight.landed.wait()
+                return flight.verdict
+        return Verdict()
 
     async def aclose(self) -> None:
         """Let go of what the source holds."""

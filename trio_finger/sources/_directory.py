@@ -1,7 +1,7 @@
 """Who is there, whoever knows it: what every door asks."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -24,11 +24,13 @@ class Known:
       sources: asked one after the other for whoever has no status there.
       services: what answers to a name of its own, by folded name.
       listed: how each of those is listed, by the same.
+      plain: which of them have the same answer to everything, by the same.
     """
 
     sources: Sequence[Asked] = ()
     services: Mapping[str, Asked] = field(default_factory=dict)
     listed: Mapping[str, Status] = field(default_factory=dict)
+    plain: Collection[str] = ()
 
 
 class Directory:
@@ -70,10 +72,10 @@ class Directory:
         for name in names:
             asked, key = self._whom_to_ask(name)
             if asked:
-                verdict = _at_hand(asked, key)
+                verdict = _at_hand(asked, key, hidden=self.users.is_hidden(name))
                 if verdict is None:
                     return None
-                said[fold(name)] = self._judge(name, verdict)
+                said[fold(name)] = verdict
         return View(self.users, said, self._known.listed)
 
     async def find(self, names: Iterable[str], asker: Asker = Asker()) -> View:  # noqa: B008
@@ -89,7 +91,8 @@ class Directory:
         said: dict[str, Verdict] = {}
 
         async def find_one(name: str, asked: Sequence[Asked], key: str) -> None:
-            said[fold(name)] = self._judge(name, await _ask(asked, key, asker))
+            hidden = self.users.is_hidden(name)
+            said[fold(name)] = await _ask(asked, key, asker, hidden=hidden)
 
         async with trio.open_nursery() as nursery:
             for name in dict.fromkeys(names):
@@ -103,7 +106,7 @@ class Directory:
         head, mark, argument = name.partition(_SERVICE_MARK)
         service = self._known.services.get(fold(head))
         if service is not None:
-            return (service,), argument
+            return (service,), "" if fold(head) in self._known.plain else argument
         if not self._known.sources or mark:
             return (), ""
         status = self.users.get(name)
@@ -115,32 +118,38 @@ class Directory:
         except TextError:
             return (), ""
 
-    def _judge(self, name: str, verdict: Verdict) -> Verdict:
-        """Return *verdict*, unless *name* is hidden: nobody is to know that they are there."""
-        return _NOBODY if verdict.found and self.users.is_hidden(name) else verdict
 
+async def _ask(asked: Sequence[Asked], key: str, asker: Asker, *, hidden: bool) -> Verdict:
+    """Ask one after the other, until one knows what a user is up to.
 
-async def _ask(asked: Sequence[Asked], key: str, asker: Asker) -> Verdict:
-    """Ask one after the other, until one knows what a user is up to."""
+    Whoever is *hidden* is asked for as somebody whom nobody knows, so that it takes as long,
+    and comes to the same if somebody fails.
+    """
     verdicts: list[Verdict] = []
     for source in asked:
-        verdicts.append(await source.ask(key, asker))
+        verdict = await source.ask(key, asker)
+        verdicts.append(_hide(verdict) if hidden else verdict)
         if _says_something(verdicts[-1]):
             break
     return _combine(verdicts)
 
 
-def _at_hand(asked: Sequence[Asked], key: str) -> Verdict | None:
+def _at_hand(asked: Sequence[Asked], key: str, *, hidden: bool) -> Verdict | None:
     """Return the same if it is known by now."""
     verdicts: list[Verdict] = []
     for source in asked:
         verdict = source.at_hand(key)
         if verdict is None:
             return None
+        verdict = _hide(verdict) if hidden else verdict
         verdicts.append(verdict)
         if _says_something(verdict):
             break
     return _combine(verdicts)
+
+
+def _hide(verdict: Verdict) -> Verdict:
+    return _NOBODY if verdict.found is not None else verdict
 
 
 def _says_something(verdict: Verdict) -> bool:

@@ -12,7 +12,7 @@ from trio_finger.protocol.address import IpAddress, parse_ip
 from trio_finger.protocol.finger import Query, format_query
 from trio_finger.protocol.finger_answer import ReadAnswer, read_answer
 from trio_finger.protocol.profile import Profile
-from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, clean, fold, shorten
+from trio_finger.protocol.text import MAX_STATUS, clean, fold, shorten
 from trio_finger.protocol.users_toml import MAX_TEXT
 from trio_finger.sources._source import Asker, Found, SourceError, too_long
 
@@ -69,7 +69,7 @@ class Fingers:
             return None
         profile = Profile(
             full_name=shorten(answer.full_name, MAX_TEXT),
-            plan=shorten(answer.plan, MAX_PLAN),
+            plan=answer.plan,
             project=shorten(answer.project, MAX_TEXT),
         )
         return Found(shorten(answer.status, MAX_STATUS), profile=profile)

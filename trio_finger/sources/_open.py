@@ -96,7 +96,8 @@ class Sources:
             fold(name): Status(name, "", now, details=section.title)
             for name, section in config.service.items()
         }
-        self.directory.known = Known(sources, services, listed)
+        plain = {fold(name) for name, section in config.service.items() if section.file}
+        self.directory.known = Known(sources, services, listed, plain)
         for asked in old:
             self._nursery.start_soon(asked.aclose)
 

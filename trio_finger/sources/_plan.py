@@ -7,6 +7,7 @@ anything at all. `read_plan_file` knows what they can be; here is whose they are
 import os
 import pwd
 import re
+import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,9 @@ class Plans:
         self._accounts = accounts
         self._shells = shells
         self._limiter = trio.CapacityLimiter(_THREADS)
+        # For whom a thread still waits though nobody else does, and what it sets at its end. No
+        # more than there are threads.
+        self._given_up: dict[str, threading.Event] = {}
 
     async def ask(self, name: str, asker: Asker) -> Found | None:
         """Return what *name* has in ``.project`` and ``.plan``.
@@ -68,14 +72,31 @@ class Plans:
         # No account is called so. But the name becomes that of a file in the spool.
         if name in {"", ".", ".."} or "/" in name or "\0" in name:
             return None
+        last = self._given_up.get(name)
+        if last is not None and not last.is_set():
+            # One home that hangs shall not take all threads.
+            raise SourceError("the disk has not answered the last question yet")
+        began, done = threading.Event(), threading.Event()
+
+        def find() -> Found | None:
+            began.set()
+            try:
+                return self._find(name)
+            finally:
+                done.set()
+
         try:
             return await trio.to_thread.run_sync(
-                self._find, name, abandon_on_cancel=True, limiter=self._limiter
+                find, abandon_on_cancel=True, limiter=self._limiter
             )
         except OSError as error:
             # Its own words would name the file, and so the user.
             reason = error.strerror or "input/output error"
             raise SourceError(f"plans cannot be read: {reason}") from error
+        finally:
+            if began.is_set() and not done.is_set():
+                still = {name: done for name, done in self._given_up.items() if not done.is_set()}
+                self._given_up = {**still, name: done}
 
     def comes_back(self, name: str, asker: Asker) -> bool:
         """Never: nobody else is asked."""

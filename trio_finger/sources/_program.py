@@ -20,6 +20,8 @@ from trio_finger.usermap import Pace
 # nothing but this, and no shell finds anything in it, should the program have one.
 _ARGUMENT: Final = re.compile(r"\w[\w.+-]{0,63}")
 
+_THREADS: Final = 2  # that read one file at once
+
 _PIECE: Final = 1000  # characters that are cleaned before others may get their turn
 
 
@@ -63,6 +65,8 @@ class Machine:
     def __init__(self, config: Service) -> None:
         self._config = config
         self._runs = _Runs(config, config.command, "{argument}")
+        # A disk that hangs may keep these threads, and no others.
+        self._limiter = trio.CapacityLimiter(_THREADS)
 
     async def ask(self, argument: str, asker: Asker) -> Found | None:
         """Return its answer, which is all that the file holds or the program prints.
@@ -83,7 +87,8 @@ class Machine:
         if self._config.file is None:
             text = await self._runs.run(argument)
         else:
-            text = await _clean_text(await _read_file(self._config.file, self._config.max_size))
+            file, max_size = self._config.file, self._config.max_size
+            text = await _clean_text(await _read_file(file, max_size, self._limiter))
         profile = Profile(full_name=self._config.title, plan=text)
         return Found(_first_line(text), profile=profile, whole=True)
 
@@ -132,7 +137,7 @@ class _Runs:
         return await _clean_text(output)
 
 
-async def _read_file(path: Path, max_size: int) -> bytes:
+async def _read_file(path: Path, max_size: int, limiter: trio.CapacityLimiter) -> bytes:
     def read() -> bytes:
         # Non-blocking, because opening a FIFO waits for a writer, perhaps for ever; and a
         # terminal is opened without becoming ours.
@@ -147,7 +152,7 @@ async def _read_file(path: Path, max_size: int) -> bytes:
 
     try:
         # The disk may be slow; whoever gives up waiting leaves it to the thread.
-        data = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+        data = await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=limiter)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from error
     if len(data) > max_size:

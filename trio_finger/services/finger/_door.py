@@ -1,6 +1,7 @@
 """What both ways of answering share: the answer, what is counted, and what is logged."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import trio
@@ -20,6 +21,7 @@ TOO_LONG = f"Query too long (at most {MAX_QUERY} bytes)\r\n".encode()
 
 # Queries that are forwarded at once. Each has a connection, and looks up a name in a thread.
 _RELAYS = 64
+_RELAYS_OF_ONE = 8  # of one address
 
 # A whole query and no more, and no PROXY header.
 _ONE_LINE = re.compile(rb"(?!PROXY )([^\r\n]{0,%d})\r?\n" % MAX_QUERY)
@@ -47,7 +49,7 @@ class Door:
         self._config = config
         self._directory = directory
         self._answered = counts.answered
-        self._relays = trio.Semaphore(_RELAYS)
+        self._relays: Counter[str | None] = Counter()  # under way, by address
         self._log = log
         self._verbose = records.level == "debug"
         self._records = records.access or self._verbose
@@ -97,17 +99,17 @@ class Door:
         self, target: RelayTarget, line: bytes, host: str | None, stream: trio.abc.SendStream
     ) -> None:
         """Have *target* answer on *stream*, if not too many do already; see `relay`."""
-        try:
-            self._relays.acquire_nowait()
-        except trio.WouldBlock:
+        if self._relays.total() >= _RELAYS or self._relays[host] >= _RELAYS_OF_ONE:
             self._note(line, UNAVAILABLE, host)
             await send_in_pieces(stream, UNAVAILABLE.data)
             return
+        self._relays[host] += 1
         try:
             self._note(line, Answer("forwarded", (), b""), host)
             await relay(target, stream)
         finally:
-            self._relays.release()
+            self._relays[host] -= 1
+            self._relays += Counter()  # forgets whom it counts none of
 
     def refuse_long(self, host: str | None) -> bytes:
         """Return the answer to a query longer than any."""

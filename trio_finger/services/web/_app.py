@@ -19,7 +19,7 @@ from trio_finger.protocol.text import clean, format_age
 from trio_finger.services.web._access import Doorkeeper, Visitor
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.sources import Asker, Directory
+from trio_finger.sources import Asker, Directory, read_via
 from trio_finger.usermap import Reader, UnavailableError
 
 _MAX_BODY = 128 * 1024  # bytes; an XML-RPC call of a hundred names has some 20 KiB
@@ -105,12 +105,7 @@ def create_app(directory: Directory, site: Site, counts: Counts) -> QuartTrio:
         return {"site": site}
 
     def asker() -> Asker:
-        via = [
-            entry.split()[-1]
-            for entry in request.headers.get("Via", "").split(",")
-            if entry.strip()
-        ]
-        return Asker(request.remote_addr, tuple(via))
+        return Asker(request.remote_addr, read_via(request.headers.get("Via", "")))
 
     @app.get("/")
     async def index() -> str:
