@@ -22,9 +22,11 @@ from trio_finger.net import Damper
 from trio_finger.protocol.text import fold
 from trio_finger.sources._asked import Asked, Bounds
 from trio_finger.sources._directory import Directory, Known
+from trio_finger.sources._finger import Fingers
 from trio_finger.sources._plan import Plans
 from trio_finger.sources._program import Machine, Programs
 from trio_finger.sources._source import Source, make_identity
+from trio_finger.sources._web import Web
 from trio_finger.usermap import Status, UserMap
 
 _CLOSE_SECONDS: Final = 1  # that closing connections to sources may take
@@ -115,9 +117,6 @@ class Sources:
         return Asked(source, label, bounds, self._nursery, self.directory.answers, self._damper)
 
     def _make(self, section: Section) -> Source:
-        from trio_finger.sources._finger import Fingers
-        from trio_finger.sources._web import Web
-
         match section:
             case WebSource():
                 return Web(section, self._identity)
