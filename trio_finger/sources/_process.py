@@ -5,23 +5,25 @@ given a group of its own when it starts, and when it has ended, for whatever rea
 is killed. (Whoever leaves the group on purpose, as a daemon does, gets away; the operator has
 chosen that program.)
 
-The limits are set from here, right after the program has started, and not by code that runs
-between fork and exec: such code would have the daemon, with all its memory and threads, be
-forked, instead of only lending its memory for a moment (vfork). So for about a millisecond a
-program is without limits, and whoever it starts within that stays so. It has been chosen by
-the operator and not by a stranger, and the deadline and the cap on its output hold for all.
+The limits are set before it starts, by prlimit(1), which becomes the program: code of our own
+between fork and exec would have the daemon, with all its memory and threads, be forked, instead
+of only lending its memory for a moment (vfork). Where there is no prlimit(1), they are set from
+here, right after the start; for about a millisecond, such a program is without limits.
 """
 
+import errno
 import math
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
@@ -29,6 +31,24 @@ _ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
     {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 )
 _MAX_DESCRIPTORS: Final = 64  # that a program has open at once
+
+_PRLIMIT: Final = "/usr/bin/prlimit"  # of util-linux
+_OPTIONS: Final = MappingProxyType(
+    {
+        resource.RLIMIT_AS: "--as",
+        resource.RLIMIT_CPU: "--cpu",
+        resource.RLIMIT_CORE: "--core",
+        resource.RLIMIT_FSIZE: "--fsize",
+        resource.RLIMIT_NOFILE: "--nofile",
+    }
+)
+
+# What those that start programs, as prlimit(1) and shells do, end with where they cannot.
+_NOT_STARTED: Final = MappingProxyType({126: "cannot be run", 127: "not found"})
+
+# By kind, what makes a process notice, and what it can never have more of.
+_Limits: TypeAlias = Mapping[int, tuple[int, int]]
+
 _CHUNK: Final = 64 * 1024  # bytes, what a pipe holds
 
 # Seconds until a program that was killed is given up. It takes that long only if it hangs in
@@ -56,9 +76,8 @@ async def run_program(command: Sequence[str], *, max_size: int, memory: int, cpu
     Raises:
       ProgramError: it cannot be run, printed more than that, or did not end with exit code 0.
     """
-    process = await _start(command)
+    process = await _start(command, _limits(memory, cpu))
     try:
-        _limit(process.pid, memory, cpu)
         output = await _hear(process, max_size)
     finally:
         # Not before the group is killed: the number of whoever is reaped may be given to
@@ -72,11 +91,15 @@ async def run_program(command: Sequence[str], *, max_size: int, memory: int, cpu
     return output
 
 
-async def _start(command: Sequence[str]) -> trio.Process:
+async def _start(command: Sequence[str], limits: _Limits) -> trio.Process:
     # The program is told that texts are UTF-8, whatever they are on this machine.
     words = [word.encode("utf-8", "surrogateescape") for word in command]
     try:
-        return await trio.lowlevel.open_process(
+        is_limiting = await trio.to_thread.run_sync(_look, words[0])
+        if is_limiting:
+            options = [f"{_OPTIONS[kind]}={soft}:{hard}" for kind, (soft, hard) in limits.items()]
+            words = [os.fsencode(word) for word in (_PRLIMIT, *options, "--")] + words
+        process = await trio.lowlevel.open_process(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -88,34 +111,50 @@ async def _start(command: Sequence[str]) -> trio.Process:
         )
     except OSError as error:
         raise ProgramError(f"cannot be started: {error.strerror}") from error
+    if not is_limiting and sys.platform == "linux":
+        # Nobody else can limit another process; the deadline and the cap hold everywhere.
+        for kind, limit in limits.items():
+            # Whoever has become another user by now has been trusted with that.
+            with suppress(OSError):
+                resource.prlimit(process.pid, kind, limit)
+    return process
 
 
-def _limit(process: int, memory: int, cpu: float) -> None:
-    """Limit what *process* may take, and whoever it starts.
+def _look(program: bytes) -> bool:
+    """Return whether prlimit(1) is there; if so, *program* is there too, which it cannot say.
+
+    Raises:
+      OSError: *program* is not there, or nothing that we may run.
+    """
+    if not os.access(_PRLIMIT, os.X_OK):
+        return False
+    is_file = stat.S_ISREG(Path(os.fsdecode(program)).stat().st_mode)
+    if not is_file or not os.access(program, os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return True
+
+
+def _limits(memory: int, cpu: float) -> _Limits:
+    """Return what a program may take, and whoever it starts.
 
     A file can be made, but nothing be written to one: what fills the disk stays when the
     program is gone. That does not concern pipes, and so not its output.
     """
-    if sys.platform != "linux":
-        return  # nobody else can limit another process; the deadline and the cap still hold
     seconds = math.ceil(cpu)
-    limits = (
-        (resource.RLIMIT_AS, memory, memory),
+    limits = {
+        resource.RLIMIT_AS: (memory, memory),
         # First a signal that it may handle, and if it does, one that it cannot.
-        (resource.RLIMIT_CPU, seconds, seconds + 1),
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_FSIZE, 0, 0),
-        (resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS, _MAX_DESCRIPTORS),
-    )
-    try:
-        for kind, soft, hard in limits:
-            # Where the daemon itself may take less, so may the program.
-            _, most = resource.prlimit(process, kind)
-            if most != resource.RLIM_INFINITY:
-                soft, hard = min(soft, most), min(hard, most)
-            resource.prlimit(process, kind, (soft, hard))
-    except OSError as error:  # it has become another user
-        raise ProgramError(f"cannot be limited: {error.strerror}") from error
+        resource.RLIMIT_CPU: (seconds, seconds + 1),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_NOFILE: (_MAX_DESCRIPTORS, _MAX_DESCRIPTORS),
+    }
+    for kind, (soft, hard) in limits.items():
+        # Where the daemon itself may take less, so may the program.
+        _, most = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            limits[kind] = min(soft, most), min(hard, most)
+    return limits
 
 
 async def _hear(process: trio.Process, max_size: int) -> bytes:
@@ -177,7 +216,8 @@ def _kill_group(leader: int) -> None:
 def _ending(code: int) -> str:
     """Say how a program ended, by the *code* that `subprocess` has for it."""
     if code > 0:
-        return f"ended with exit code {code}"
+        meaning = _NOT_STARTED.get(code)
+        return f"ended with exit code {code}" + f" ({meaning})" * bool(meaning)
     try:
         name = signal.Signals(-code).name
     except ValueError:  # one of the many that have no name

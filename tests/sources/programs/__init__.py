@@ -12,13 +12,6 @@ from pathlib import Path
 
 import trio
 
-# A program waits with this until it is limited, which it is right after its start. The
-# number of descriptors is the last limit that is set.
-LIMITED = """
-import os, resource, sys
-while resource.getrlimit(resource.RLIMIT_NOFILE)[1] != 64: pass
-"""
-
 # Prints how many arguments there are, and then each on a line.
 PRINT = 'echo "$#"; printf "%s\\n" "$@"'
 
