@@ -76,6 +76,44 @@ def test_certificate(tmp_path: Path) -> None:
     assert check().stdout == "config.toml: no faults\n"
 
 
+def test_what_sources_need(tmp_path: Path) -> None:
+    """Programs, files and folders that are named and cannot be used are told."""
+    (tmp_path / "config.toml").write_text("""
+        [[source]]
+        kind = "program"
+        command = ["/nowhere/status", "{user}"]
+        [[source]]
+        kind = "plan"
+        spool = "plans"
+        [service.weather]
+        command = ["./weather"]
+        [service.motd]
+        file = "motd"
+        [service.pipe]
+        file = "pipe"
+    """)
+    weather, motd, spool = tmp_path / "weather", tmp_path / "motd", tmp_path / "plans"
+    weather.write_text("#!/bin/sh\n")
+    os.mkfifo(tmp_path / "pipe")  # that nobody writes to, and for which nobody waits
+    result = check()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.replace(str(tmp_path), "HERE").splitlines() == [
+        "config.toml: source.command: cannot use /nowhere/status: No such file or directory",
+        "config.toml: source.spool: cannot use plans: No such file or directory",
+        "config.toml: service.weather.command: cannot use HERE/weather: Permission denied",
+        "config.toml: service.motd.file: cannot use motd: No such file or directory",
+        "config.toml: service.pipe.file: cannot use pipe: not a regular file",
+    ]
+    (tmp_path / "config.toml").write_text(
+        "[[source]]\nkind = 'plan'\nspool = 'plans'\n"
+        "[service.weather]\ncommand = ['./weather']\n[service.motd]\nfile = 'motd'\n"
+    )
+    weather.chmod(0o755)
+    motd.touch()
+    spool.mkdir()
+    assert check().stdout == "config.toml: no faults\n"
+
+
 def test_users_in_toml(tmp_path: Path) -> None:
     """A users file in TOML is checked as well, its profiles included."""
     (tmp_path / "config.toml").write_text('[users]\nfile = "users.toml"\n')

@@ -166,7 +166,12 @@ def test_relay_to_nowhere(path: Path, host: str) -> None:
         (
             "[[source]]\nkind = 'program'\ncommand = ['status']",
             ":3: source.command: expected a path of a program and its arguments, such as "
-            "[\"/bin/status\"], got ['status']",
+            '["/bin/status"], got ["status"]',
+        ),
+        (
+            "[[source]]\nkind = 'finger'\nhost = 'x:99999'",
+            ':3: source.host: expected a host such as "db.example.org" or "db.example.org:7079",'
+            ' got "x:99999"',
         ),
         (
             "[[source]]\nkind = 'plan'\nmax_size = '1MB'",

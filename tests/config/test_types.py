@@ -120,7 +120,7 @@ def test_right(value: object, kind: Any, expected: object) -> None:
         ("20", Limit, 'expected a rate such as "20/s", "600/m" or "off", got "20"'),
         (7, Nick, "expected a text in quotes, got 7"),
         ("xml", Choice, 'expected "console" or "json", got "xml"'),
-        (["json"], Choice, 'expected "console" or "json", got [\'json\']'),
+        (["json"], Choice, 'expected "console" or "json", got ["json"]'),
     ],
 )
 def test_wrong(value: object, kind: Any, words: str) -> None:

@@ -161,6 +161,20 @@ async def test_excused_while_it_fails(autojump_clock: MockClock, nursery: trio.N
     assert bench.answers == {("oracle", "found"): 2, ("oracle", "failed"): 2}
 
 
+async def test_every_reason_is_said(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """One way to fail does not hide another in the log, however short after each other."""
+    reasons = iter(["on fire", "under water", "on fire"])
+
+    async def fail(_: str) -> Found | None:
+        raise SourceError(next(reasons))
+
+    bench = Bench(nursery, fail)
+    with capture_logs() as log:
+        for name in ("moshez", "shawn", "zoe"):
+            assert await bench.asked.ask(name, SELF) == Verdict(failed=True)
+    assert [record["reason"] for record in log] == ["on fire", "under water"]
+
+
 async def test_failure_is_remembered(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """Not everybody waits for a source that is down: who comes next hears so at once."""
     bench = Bench(nursery, asleep)

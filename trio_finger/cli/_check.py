@@ -15,16 +15,16 @@ from trio_finger.cli._messages import fail, log_to_standard_error
     help="The configuration file.  [default: as the daemon finds it]",
 )
 def check(config: Path | None) -> None:
-    """Read the configuration and the users file, and name every fault.
+    """Read the configuration and what it names, and say every fault.
 
-    Nothing is started. Exits with 1 if there is any fault.
+    Nothing is started, nor anybody asked. Exits with 1 if there is any fault.
     """
     path = find_config(config) or no_config()
 
     import trio
 
     from trio_finger.config import ConfigError, Fault, load_config
-    from trio_finger.sources import UsersFileError, read_users_file
+    from trio_finger.sources import UsersFileError, find_missing, read_users_file
 
     log_to_standard_error()
     faults: list[Fault | UsersFileError | str] = []
@@ -33,6 +33,7 @@ def check(config: Path | None) -> None:
     except ConfigError as error:
         loaded = error.rest
         faults += error.faults
+    faults += (Fault(path, None, words) for words in find_missing(loaded))
     found = f"{path}: no faults"
     if loaded.users is not None:
         try:

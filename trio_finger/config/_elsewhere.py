@@ -58,11 +58,11 @@ def read_url(value: object) -> UserUrl:
 
 def read_finger_host(value: object) -> FingerHost:
     text = read_line(value)
-    try:
-        address = parse_address(text)
-    except ValueError:
-        address = parse_address(f"{text}:{FINGER_PORT}")
-    return FingerHost(address.host, address.port)
+    for whole in (text, f"{text}:{FINGER_PORT}"):
+        with suppress(ValueError):
+            address = parse_address(whole)
+            return FingerHost(address.host, address.port)
+    raise expected('a host such as "db.example.org" or "db.example.org:7079"', text)
 
 
 def read_patterns(value: object) -> tuple[HostPattern, ...]:

@@ -33,13 +33,18 @@ def read_line(value: object) -> str:
 
 def expected(what: str, value: object) -> ValueError:
     """Say what would be right, and show *value* as TOML writes it."""
+    return ValueError(f"expected {what}, got {_show(value)}")
+
+
+def _show(value: object) -> str:
     match value:
         case str():
-            shown = f'"{value}"'
+            return f'"{value}"'
         case bool():
-            shown = str(value).lower()
+            return str(value).lower()
+        case list():
+            return f"[{', '.join(map(_show, value))}]"
         case dict():
-            shown = "a table"
+            return "a table"
         case _:
-            shown = str(value)
-    return ValueError(f"expected {what}, got {shown}")
+            return str(value)

@@ -1,6 +1,7 @@
 """Where statuses come from without being set."""
 
 from trio_finger.sources._directory import Directory
+from trio_finger.sources._missing import find_missing
 from trio_finger.sources._open import Sources, open_sources
 from trio_finger.sources._source import Asker, Found, Source, SourceError, read_via
 from trio_finger.sources._users_file import UsersFile, UsersFileError, read_users_file
@@ -15,6 +16,7 @@ __all__ = [
     "Sources",
     "UsersFile",
     "UsersFileError",
+    "find_missing",
     "open_sources",
     "read_users_file",
     "read_via",

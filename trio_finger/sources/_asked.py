@@ -201,14 +201,17 @@ class Asked:
             self._say(log.exception, "fault in a source", exc_info=fault)
         if reason:
             flight.verdict, result = self._excuse(name), "failed"
-            self._say(log.warning, "source failed", reason=reason)
+            # Each reason is said: there are a few, and none has anything of who was asked for.
+            self._say(log.warning, "source failed", about=reason, reason=reason)
         elif flight.verdict.found is not None or not asker.via:
             # That somebody is unknown was perhaps said to end a circle, and to nobody else.
             flight.verdict = self._remember(name, flight.verdict)
         self._answers[self.label, result] += 1
 
-    def _say(self, say: Callable[..., None], event: str, **values: object) -> None:
-        self._damper.say(say, event, about=self.label, source=self.label, **values)
+    def _say(
+        self, say: Callable[..., None], event: str, about: object = "", **values: object
+    ) -> None:
+        self._damper.say(say, event, about=(self.label, about), source=self.label, **values)
 
     def _excuse(self, name: str) -> Verdict:
         """Return what is given while the source fails: what it said before, for some time."""

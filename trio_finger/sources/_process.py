@@ -95,8 +95,9 @@ async def _start(command: Sequence[str], limits: _Limits) -> trio.Process:
     # The program is told that texts are UTF-8, whatever they are on this machine.
     words = [word.encode("utf-8", "surrogateescape") for word in command]
     try:
-        is_limiting = await trio.to_thread.run_sync(_look, words[0])
-        if is_limiting:
+        if is_limited := os.access(_PRLIMIT, os.X_OK):
+            # prlimit(1) can say no more of it than an exit code.
+            await trio.to_thread.run_sync(check_program, Path(command[0]))
             options = [f"{_OPTIONS[kind]}={soft}:{hard}" for kind, (soft, hard) in limits.items()]
             words = [os.fsencode(word) for word in (_PRLIMIT, *options, "--")] + words
         process = await trio.lowlevel.open_process(
@@ -111,7 +112,7 @@ async def _start(command: Sequence[str], limits: _Limits) -> trio.Process:
         )
     except OSError as error:
         raise ProgramError(f"cannot be started: {error.strerror}") from error
-    if not is_limiting and sys.platform == "linux":
+    if not is_limited and sys.platform == "linux":
         # Nobody else can limit another process; the deadline and the cap hold everywhere.
         for kind, limit in limits.items():
             # Whoever has become another user by now has been trusted with that.
@@ -120,18 +121,15 @@ async def _start(command: Sequence[str], limits: _Limits) -> trio.Process:
     return process
 
 
-def _look(program: bytes) -> bool:
-    """Return whether prlimit(1) is there; if so, *program* is there too, which it cannot say.
+def check_program(program: Path) -> None:
+    """Do nothing if *program* is one that we may run.
 
     Raises:
-      OSError: *program* is not there, or nothing that we may run.
+      OSError: it is not there, or not that.
     """
-    if not os.access(_PRLIMIT, os.X_OK):
-        return False
-    is_file = stat.S_ISREG(Path(os.fsdecode(program)).stat().st_mode)
+    is_file = stat.S_ISREG(program.stat().st_mode)
     if not is_file or not os.access(program, os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-    return True
 
 
 def _limits(memory: int, cpu: float) -> _Limits:
