@@ -169,6 +169,16 @@ def test_relay_to_nowhere(path: Path, host: str) -> None:
             '["/bin/status"], got ["status"]',
         ),
         (
+            "[[source]]\nkind = 'finger'\nhost = '*.x'",
+            ':3: source.host: expected a host such as "db.example.org" or "db.example.org:7079",'
+            ' got "*.x"',
+        ),
+        (
+            "[[source]]\nkind = 'finger'\nhost = 'x:0'",
+            ':3: source.host: expected a host such as "db.example.org" or "db.example.org:7079",'
+            ' got "x:0"',
+        ),
+        (
             "[[source]]\nkind = 'finger'\nhost = 'x:99999'",
             ':3: source.host: expected a host such as "db.example.org" or "db.example.org:7079",'
             ' got "x:99999"',

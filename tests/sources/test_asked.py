@@ -14,10 +14,14 @@ from trio_finger.protocol.profile import Profile
 from trio_finger.sources import Asker, Found, SourceError
 from trio_finger.sources import _asked as asked_module
 from trio_finger.sources._asked import Asked, Bounds, Verdict
+from trio_finger.sources._source import Circle
 
 BOUNDS = Bounds(timeout=5, ttl=60, stale=3600)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SELF = Asker()
+
+# By from where a question comes.
+CIRCLES = {"may be back": Circle.PERHAPS, "came back": Circle.YES, "alone": Circle.NEVER}
 
 Say = Callable[[str], Awaitable[Found | None]]
 
@@ -35,8 +39,8 @@ class Oracle:
         await trio.lowlevel.checkpoint()
         return await self.say(name)
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        return asker.host == "came back"
+    def circle(self, name: str, asker: Asker) -> Circle:
+        return CIRCLES.get(asker.host or "", Circle.NO)
 
     async def aclose(self) -> None:
         self.closed = True
@@ -230,7 +234,7 @@ async def test_circle(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
 
 
 async def test_came_back(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """Our own question that has come back is answered, while ours is under way."""
+    """Our own question that may have come back is answered, while ours is under way."""
     gate = trio.Event()
 
     async def later(name: str) -> Found | None:
@@ -240,7 +244,11 @@ async def test_came_back(autojump_clock: MockClock, nursery: trio.Nursery) -> No
     bench = Bench(nursery, later)
     nursery.start_soon(bench.asked.ask, "moshez", SELF)
     await wait_all_tasks_blocked()
+    start = trio.current_time()
     assert await bench.asked.ask("moshez", Asker("came back")) == Verdict()
+    assert trio.current_time() == start  # of this there is no doubt
+    assert await bench.asked.ask("moshez", Asker("may be back")) == Verdict()
+    assert trio.current_time() - start == BOUNDS.timeout / 2
     gate.set()
     assert (await bench.asked.ask("moshez", SELF)).found == Found("moshez is well", NOW)
 
@@ -257,8 +265,26 @@ async def test_came_from_beside_the_source(
     bench = Bench(nursery, slowly)
     nursery.start_soon(bench.asked.ask, "moshez", SELF)
     await wait_all_tasks_blocked()
-    found = (await bench.asked.ask("moshez", Asker("came back"))).found
+    found = (await bench.asked.ask("moshez", Asker("may be back"))).found
     assert found == Found("moshez is well", NOW)
+    assert bench.source.asked == ["moshez"]
+
+
+async def test_no_header_has_a_program_run_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """What asks nobody else is asked once, even for those who say that they are daemons (T6)."""
+
+    async def slowly(name: str) -> Found | None:
+        await trio.sleep(1)
+        return await well(name)
+
+    bench = Bench(nursery, slowly)
+    async with trio.open_nursery() as askers:
+        for number in range(10):
+            askers.start_soon(
+                bench.asked.ask, "moshez", Asker("alone", via=(f"trio-finger-{number}",))
+            )
     assert bench.source.asked == ["moshez"]
 
 

@@ -10,10 +10,11 @@ from trio.testing import MockClock
 from tests.sources.test_asked import NOW, Bench, Say, broken, nobody
 from tests.usermap.maps import tell
 from trio_finger.protocol.profile import Profile
+from trio_finger.protocol.setter import SetRequest
 from trio_finger.sources import Directory, Found, read_via
 from trio_finger.sources._directory import Known
 from trio_finger.store import MemoryStore
-from trio_finger.usermap import Status, UnavailableError, UserMap
+from trio_finger.usermap import ANYBODY, Status, UnavailableError, UserMap
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 PROFILE = Profile(full_name="Moshe Zadka", plan="Nothing")
@@ -205,3 +206,7 @@ async def test_service(autojump_clock: MockClock, nursery: trio.Nursery) -> None
     assert directory.everybody.profile("weather") == Profile("The weather")
     assert len(directory.everybody) == 3
     assert (await directory.find(["nobody:oslo"])).get("nobody:oslo") is None
+    await directory.users.set(SetRequest("weather", "Mine now"), by=ANYBODY)
+    view = await directory.find(["weather"])
+    assert (view.get("weather") or FILE["ghost"]).text == "Weather of here"
+    assert view.profile("weather") == Profile("The weather", "Weather of here\nSunny")

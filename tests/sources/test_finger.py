@@ -17,7 +17,7 @@ from trio_finger.protocol.size import Size
 from trio_finger.protocol.text import MAX_STATUS
 from trio_finger.protocol.users_toml import MAX_TEXT
 from trio_finger.sources._finger import Fingers
-from trio_finger.sources._source import Asker, Found, SourceError
+from trio_finger.sources._source import Asker, Circle, Found, SourceError
 
 ANYBODY = Asker("192.0.2.1")
 
@@ -286,9 +286,9 @@ async def asking_back(
 
     async def answer(stream: trio.SocketStream) -> None:
         if len(far.queries) == 1:
-            comes_back = source.comes_back(name, asker)
+            circle = source.circle(name, asker)
             said.append(await source.ask(name, asker))
-            assert comes_back == (said[-1] is None)
+            assert (circle is Circle.PERHAPS) == (said[-1] is None)
         await stream.send_all(b"Seen it all\r\n")
 
     async with far_end(answer) as far:
@@ -335,7 +335,7 @@ async def test_once_it_is_over() -> None:
     async with far_end(b"ok\r\n") as far:
         source = far.source()
         for _ in range(2):
-            assert not source.comes_back("moshez", host)
+            assert source.circle("moshez", host) is Circle.NO
             assert await source.ask("moshez", host) == Found("ok")
 
     async def answer(stream: trio.SocketStream) -> None:

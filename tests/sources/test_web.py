@@ -26,7 +26,7 @@ from trio_finger import __version__
 from trio_finger.config import UserUrl, WebSource
 from trio_finger.protocol.size import Size
 from trio_finger.protocol.text import MAX_STATUS, parse_status
-from trio_finger.sources._source import Asker, Found, SourceError
+from trio_finger.sources._source import Asker, Circle, Found, SourceError
 from trio_finger.sources._web import Web
 
 US = "us.example"
@@ -195,7 +195,7 @@ async def test_via() -> None:
 async def test_circle(via: tuple[str, ...]) -> None:
     """T2: a question that has been here, or in too many places, is not passed on."""
     async with asking_site(GOOD) as (web, site):
-        assert web.comes_back("moshez", Asker(via=via))
+        assert web.circle("moshez", Asker(via=via)) is Circle.YES
         assert await web.ask("moshez", Asker(via=via)) is None
     assert site.accepted == 0
 

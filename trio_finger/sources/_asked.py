@@ -15,7 +15,7 @@ import trio
 
 from trio_finger.log import get_log
 from trio_finger.net import Damper
-from trio_finger.sources._source import Asker, Found, Source, SourceError
+from trio_finger.sources._source import Asker, Circle, Found, Source, SourceError
 
 # Names that are remembered, and characters in all that is known of them: some megabytes, and
 # for texts of the usual length no bound of its own.
@@ -65,6 +65,9 @@ class Verdict:
 
     found: Found | None = None
     failed: bool = False
+
+
+_NOBODY = Verdict()
 
 
 @dataclass(slots=True)
@@ -136,15 +139,18 @@ class Asked:
     async def ask(self, name: str, asker: Asker) -> Verdict:
         """Return what is known of *name*, and find out if nothing is; within `Bounds.timeout`.
 
-        Whoever asks on behalf of another daemon waits for nobody else's question: that may
-        be the very one for which the other daemon is asking.
+        Whoever asks on behalf of another daemon waits for nobody else's question, where that
+        may be the very one for which the other daemon is asking.
         """
         verdict = self.at_hand(name)
         if verdict is not None:
             return verdict
-        if self._source.comes_back(name, asker):
+        circle = self._source.circle(name, asker)
+        if circle is Circle.YES:
+            return _NOBODY
+        if circle is Circle.PERHAPS:
             return await self._wait_a_little(name)
-        if asker.via:
+        if asker.via and circle is not Circle.NEVER:
             flight = _Flight()
             await self._fly(flight, name, asker)
             return flight.verdict
@@ -163,7 +169,7 @@ class Asked:
             with trio.move_on_after(self._bounds.timeout / 2):
                 await flight.landed.wait()
                 return flight.verdict
-        return Verdict()
+        return _NOBODY
 
     async def aclose(self) -> None:
         """Let go of what the source holds."""

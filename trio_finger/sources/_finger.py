@@ -14,7 +14,7 @@ from trio_finger.protocol.finger_answer import ReadAnswer, read_answer
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_STATUS, clean, fold, shorten
 from trio_finger.protocol.users_toml import MAX_TEXT
-from trio_finger.sources._source import Asker, Found, SourceError, too_long
+from trio_finger.sources._source import Asker, Circle, Found, SourceError, too_long
 
 _CHUNK = 16 * 1024  # bytes
 
@@ -46,12 +46,12 @@ class Fingers:
         self._under_way: Counter[tuple[str, IpAddress]] = Counter()
 
     async def ask(self, name: str, asker: Asker) -> Found | None:
-        """Ask that server about *name*, unless the question is our own that `comes_back`.
+        """Ask that server about *name*, unless that is our own question.
 
         Raises:
           SourceError: it could not say.
         """
-        if self.comes_back(name, asker):
+        if self.circle(name, asker) is Circle.PERHAPS:
             return None
         try:
             text = await self._receive_answer(name)
@@ -74,11 +74,11 @@ class Fingers:
         )
         return Found(shorten(answer.status, MAX_STATUS), profile=profile)
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        """Whether it is that very server which wants to know what we are asking it just now."""
-        if asker.host is None:
-            return False
-        return (fold(name), parse_ip(asker.host)) in self._under_way
+    def circle(self, name: str, asker: Asker) -> Circle:
+        """Return whether that very server's host wants to know what we are asking it just now."""
+        if asker.host is None or (fold(name), parse_ip(asker.host)) not in self._under_way:
+            return Circle.NO
+        return Circle.PERHAPS
 
     async def aclose(self) -> None:
         """Do nothing: no connection outlives its question."""

@@ -19,7 +19,7 @@ from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_STATUS, clean, shorten
 from trio_finger.protocol.users_toml import MAX_TEXT
 from trio_finger.sources._plan_file import PlanFile, is_there, read_plan_file
-from trio_finger.sources._source import Asker, Found, SourceError
+from trio_finger.sources._source import Asker, Circle, Found, SourceError
 
 # So many questions are with the disk at once. A home whose server is gone may keep a thread
 # for ever, since no thread can be stopped; it never keeps more than these.
@@ -98,9 +98,9 @@ class Plans:
                 still = {name: done for name, done in self._given_up.items() if not done.is_set()}
                 self._given_up = {**still, name: done}
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        """Never: nobody else is asked."""
-        return False
+    def circle(self, name: str, asker: Asker) -> Circle:
+        """Return that nobody else is asked."""
+        return Circle.NEVER
 
     async def aclose(self) -> None:
         """Do nothing: between questions nothing is held."""

@@ -13,7 +13,7 @@ from trio_finger.config import Command, Program, ProgramSource, Service
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_STATUS, clean, shorten
 from trio_finger.sources._process import ProgramError, run_program
-from trio_finger.sources._source import Asker, Found, SourceError
+from trio_finger.sources._source import Asker, Circle, Found, SourceError
 from trio_finger.usermap import Pace
 
 # What a program is given of what a stranger wrote. No option begins like this, no path has
@@ -47,9 +47,9 @@ class Programs:
             return None
         return Found(_first_line(text), profile=Profile(plan=text if "\n" in text else ""))
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        """Never, as far as anybody can tell: a program does not say whom it asks."""
-        return False
+    def circle(self, name: str, asker: Asker) -> Circle:
+        """Return that nobody else is asked, as far as anybody can tell."""
+        return Circle.NEVER
 
     async def aclose(self) -> None:
         """Nothing is held between questions."""
@@ -92,9 +92,9 @@ class Machine:
         profile = Profile(full_name=self._config.title, plan=text)
         return Found(_first_line(text), profile=profile, whole=True)
 
-    def comes_back(self, argument: str, asker: Asker) -> bool:
-        """Never, as far as anybody can tell: a program does not say whom it asks."""
-        return False
+    def circle(self, argument: str, asker: Asker) -> Circle:
+        """Return that nobody else is asked, as far as anybody can tell."""
+        return Circle.NEVER
 
     async def aclose(self) -> None:
         """Nothing is held between questions."""

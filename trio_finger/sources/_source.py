@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 
 from trio_finger.protocol.profile import Profile
@@ -63,6 +64,15 @@ def read_via(header: str) -> tuple[str, ...]:
     return tuple(entry[1] for entry in entries if entry[1:] and entry[1].startswith(_IDENTITY))
 
 
+class Circle(Enum):
+    """Whether a question is our own, come back."""
+
+    NEVER = auto()  # this source asks nobody else
+    NO = auto()
+    PERHAPS = auto()
+    YES = auto()
+
+
 class Source(Protocol):
     """Somebody who can be asked."""
 
@@ -80,8 +90,8 @@ class Source(Protocol):
         """
         ...
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        """Whether *asker* asks because we have asked them, or somebody who asked them.
+    def circle(self, name: str, asker: Asker) -> Circle:
+        """Return whether *asker* asks because we have asked them, or somebody who asked them.
 
         Then nobody on the way knows *name*, and waiting for an answer would be for ever.
         """

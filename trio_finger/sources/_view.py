@@ -31,8 +31,10 @@ class View:
         Raises:
           UnavailableError: only a source could say that, and it failed.
         """
-        known = self._users.get(name)
-        verdict = self._said.get(fold(name))
+        key = fold(name)
+        # A service comes before whoever has taken its name.
+        known = None if key in self._services else self._users.get(name)
+        verdict = self._said.get(key)
         if verdict is None or (known is not None and known.text):
             return known
         found = verdict.found
@@ -47,8 +49,8 @@ class View:
 
     def profile(self, name: str) -> Profile:
         """Return what the users file says of *name*, and a source where that says nothing."""
-        own = self._users.profile(name)
         key = fold(name)
+        own = Profile() if key in self._services else self._users.profile(name)
         verdict = self._said.get(key)
         if verdict is None or verdict.found is None:
             service = self._services.get(key)

@@ -16,7 +16,7 @@ import trio
 
 from trio_finger import __version__, config
 from trio_finger.protocol.text import MAX_STATUS, TextError, clean, decode, shorten
-from trio_finger.sources._source import Asker, Found, SourceError, too_long
+from trio_finger.sources._source import Asker, Circle, Found, SourceError, too_long
 
 if TYPE_CHECKING:
     from trio_finger.sources._web_connection import Connection
@@ -72,7 +72,7 @@ class Web:
 
     async def ask(self, name: str, asker: Asker) -> Found | None:
         """Return what the site says of *name*, as `Source` has it."""
-        if self.comes_back(name, asker):
+        if self.circle(name, asker) is Circle.YES:
             return None
         via = (*map(_spell, asker.via), self._identity)
         headers = (
@@ -90,9 +90,10 @@ class Web:
             target = self._follow(target, answer)
         raise SourceError("redirects too often")
 
-    def comes_back(self, name: str, asker: Asker) -> bool:
-        """Whether the question came through us before, or through so many that it may have."""
-        return len(asker.via) >= _HOPS or self._identity in map(_spell, asker.via)
+    def circle(self, name: str, asker: Asker) -> Circle:
+        """Return whether it came through us before, or through so many that it may have."""
+        is_ours = len(asker.via) >= _HOPS or self._identity in map(_spell, asker.via)
+        return Circle.YES if is_ours else Circle.NO
 
     async def aclose(self) -> None:
         """Close the connections that are kept, and keep none from now on."""
