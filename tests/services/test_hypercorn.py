@@ -19,7 +19,7 @@ from tests.net.tls import NAME, TlsClient, authority, connect_tls, raw, server_s
 from tests.peers import require_peer
 from trio_finger.counts import Counts
 from trio_finger.log import get_log
-from trio_finger.net import Gate, Limits, ListeningSockets, Secured
+from trio_finger.net import Connection, Gate, Limits, ListeningSockets, Secured
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.services.web._hypercorn import serve_app
 
@@ -125,6 +125,12 @@ def make_app(server: Server) -> QuartTrio:
     return app
 
 
+async def read_nothing(_: Connection) -> bytes:
+    """Leave all of a connection to the app."""
+    await trio.lowlevel.checkpoint()
+    return b""
+
+
 @asynccontextmanager
 async def serving(kind: str, folder: Path, seconds: float = 10) -> AsyncIterator[Server]:
     """Serve the app for the length of an ``async with``, within some *seconds* in all."""
@@ -142,7 +148,9 @@ async def serving(kind: str, folder: Path, seconds: float = 10) -> AsyncIterator
 
     async def run() -> None:
         with server.scope:
-            await serve_app(make_app(server), listeners, stop=server.stop, gate=gate)
+            await serve_app(
+                make_app(server), listeners, before=read_nothing, stop=server.stop, gate=gate
+            )
         server.stopped.set()
 
     try:

@@ -20,11 +20,10 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 from werkzeug.datastructures import Headers
 
-from trio_finger.counts import Counts
+from tests.services.web_app import make_app
 from trio_finger.protocol.text import clean
-from trio_finger.services.web import Site, create_app
+from trio_finger.services.web import Site
 from trio_finger.services.web import _access as access
-from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import UserMap, make_token
 
@@ -40,7 +39,7 @@ class Browser:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.users = UserMap(self.store, clock=lambda: SINCE)
-        self.app = create_app(Directory(self.users), SITE, Counts())
+        self.app = make_app(self.users, SITE)
 
     async def log_in(self) -> None:
         """Have credentials to attach."""
@@ -299,7 +298,7 @@ async def test_any_host(host: str, port: str, origin: str) -> None:
     request = Request(
         "PUT", "http", "/~moshez/status", b"", headers, "", "1.1", scope, send_push_promise=push
     )
-    doorkeeper = access.Doorkeeper(UserMap(MemoryStore()), "finger.example")
+    doorkeeper = access.Doorkeeper(UserMap(MemoryStore()), {"finger.example", "localhost"})
     assert doorkeeper._is_foreign(request)
 
 
@@ -471,7 +470,7 @@ async def test_places_are_bounded(
 
 async def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """T26: however many places fail, what is remembered of them does not grow for ever."""
-    doorkeeper = access.Doorkeeper(UserMap(MemoryStore()), "x")
+    doorkeeper = access.Doorkeeper(UserMap(MemoryStore()), {"x"})
     for host in range(access._MAX_PLACES + 1000):
         doorkeeper._count(str(host))
     assert len(doorkeeper._failures) == access._MAX_PLACES

@@ -17,10 +17,11 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from tests.services.web_app import make_app
 from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, TextError, parse_name
-from trio_finger.services.web import Site, create_app, serve_web
+from trio_finger.services.web import Site, serve_web
 from trio_finger.sources import Directory
 from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
 from trio_finger.usermap import Status, UserMap, describe_ending, make_token
@@ -59,7 +60,7 @@ class Door:
         self.now = SINCE
         self.store = store
         self.users = UserMap(store, clock=lambda: self.now)
-        self.app = create_app(Directory(self.users), SITE, Counts())
+        self.app = make_app(self.users, SITE)
 
     async def fill(self) -> None:
         """Let everything be there."""

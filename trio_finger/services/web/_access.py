@@ -1,8 +1,8 @@
 """Who may set something over the web: whoever bears a token, from no site but ours."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from ipaddress import IPv6Network
-from urllib.parse import urlsplit
 
 import trio
 from quart import Request
@@ -11,6 +11,7 @@ from trio_finger.log import get_log
 from trio_finger.protocol.address import parse_ip
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
+from trio_finger.services.web._origin import is_foreign
 from trio_finger.store import StoreError
 from trio_finger.usermap import Caller, DeniedError, Status, UserMap
 
@@ -43,12 +44,12 @@ class Doorkeeper:
 
     Args:
       users: knows the tokens.
-      name: our host name, as browsers may call it.
+      names: what browsers may call us, casefolded.
     """
 
-    def __init__(self, users: UserMap, name: str) -> None:
+    def __init__(self, users: UserMap, names: Collection[str]) -> None:
         self.users = users
-        self._names = {name.casefold(), "localhost"}
+        self._names = names
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def identify(self, request: Request) -> Caller:
@@ -93,26 +94,14 @@ class Doorkeeper:
         return count + 1
 
     def _is_foreign(self, request: Request) -> bool:
-        """Whether a browser sends *request* for a page that is not ours.
-
-        It says so in Sec-Fetch-Site if it knows that, and in Origin. An origin that is the
-        very host that was asked is ours only if that is a name of ours: another site may
-        have given its own name our address (DNS rebinding). No browser sends anything that
-        sets without an Origin, and other programs send none.
-        """
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            return True
-        origin = request.headers.get("Origin")
-        if origin is None:
-            return False
-        asked = request.host.casefold()
-        try:
-            host = urlsplit(f"//{asked}").hostname
-        except ValueError:
-            return True
-        # Where we see no TLS there may be some, up to a proxy; where we do, there is.
-        ours = {f"https://{asked}", f"{request.scheme}://{asked}"}
-        return origin.casefold() not in ours or not (host in self._names or _is_ip_address(host))
+        headers = request.headers
+        return is_foreign(
+            headers.get("Origin"),
+            headers.get("Sec-Fetch-Site"),
+            request.host,
+            secure=request.scheme == "https",
+            names=self._names,
+        )
 
 
 class Visitor:
@@ -171,14 +160,6 @@ class Visitor:
 
 def _same(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and fold(one) == fold(other)
-
-
-def _is_ip_address(host: str | None) -> bool:
-    try:
-        parse_ip(host or "")
-    except ValueError:
-        return False
-    return True
 
 
 def _host(host: str | None) -> str:

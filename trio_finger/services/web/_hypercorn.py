@@ -17,7 +17,7 @@ at.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
@@ -43,6 +43,9 @@ from trio_finger.net import (
 )
 from trio_finger.services.web._http1 import HTTP1
 
+# What comes on a connection before the app does.
+Before = Callable[[Connection], Awaitable[bytes | None]]
+
 _CHUNK = 64 * 1024  # bytes
 _ASK_SECONDS = 1  # for a first request that is on its way when a stop comes
 _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no network involved
@@ -52,6 +55,7 @@ async def serve_app(
     app: ASGIFramework,
     listeners: Sequence[trio.SocketListener | Secured],
     *,
+    before: Before,
     stop: trio.Event,
     gate: Gate,
 ) -> None:
@@ -59,6 +63,14 @@ async def serve_app(
 
     *app* gets no lifespan events. Cancelling cuts every connection at once, even one
     to a client that has stopped reading.
+
+    Args:
+      app: answers requests.
+      listeners: where connections come from; closed on the way out.
+      before: has each connection first, and says what it has read and not answered; ``None``
+        if the connection is over.
+      stop: ends accepting, and closes the connections that wait for a next request.
+      gate: who is served, and how many.
     """
     config = _configure()
     context = WorkerContext(None)
@@ -70,7 +82,8 @@ async def serve_app(
         assert socket is not None
         sockets.add(socket)
         try:
-            await _Connection(wrapped, config, context, stream, gate).run()
+            if (data := await before(stream)) is not None:
+                await _Connection(wrapped, config, context, stream, data, gate).run()
         finally:
             sockets.discard(socket)
 
@@ -112,10 +125,12 @@ class _Connection(TCPServer):
         config: Config,
         context: WorkerContext,
         stream: Connection,
+        first: bytes,
         gate: Gate,
     ) -> None:
         # Hypercorn names only the TLS kind of stream and takes both.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        self._first = first  # what has been read
         self._gate: Gate | None = gate
 
     async def run(self) -> None:
@@ -183,6 +198,8 @@ class _Connection(TCPServer):
     async def _read_data(self) -> None:
         with self._reading:
             try:
+                if self._first:
+                    await self.protocol.handle(RawData(self._first))
                 while data := await self.stream.receive_some(_CHUNK):
                     await self.protocol.handle(RawData(bytes(data)))
                 # A client may close its side and still want its answer.

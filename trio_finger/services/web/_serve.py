@@ -7,8 +7,11 @@ import trio
 from trio_finger.counts import Counts
 from trio_finger.log import get_log
 from trio_finger.net import Gate, Limits, Secured
-from trio_finger.services.web._app import Site, create_app
+from trio_finger.services.web._app import create_app, paths_of
 from trio_finger.services.web._hypercorn import serve_app
+from trio_finger.services.web._lane import Lane
+from trio_finger.services.web._pages import Pages
+from trio_finger.services.web._site import Site
 from trio_finger.sources import Directory
 
 _MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
@@ -31,6 +34,11 @@ async def serve_web(
       stop: ends accepting, and closes the connections that wait for a next request.
       counts: this door's numbers.
     """
-    app = create_app(directory, site, counts)
+    pages = Pages(directory, site)
+    app = create_app(directory, pages, counts)
     gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
-    await serve_app(app, listeners, stop=stop, gate=gate)
+    lane = Lane(pages, directory, paths_of(app), {}, counts, stop)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.shorten_waiting)
+        await serve_app(app, listeners, before=lane.run, stop=stop, gate=gate)
+        nursery.cancel_scope.cancel()

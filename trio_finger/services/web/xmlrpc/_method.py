@@ -49,14 +49,14 @@ class Request:
     Attributes:
       methods: all methods, under their names.
       directory: whom they tell about.
-      visitor: whoever sent it.
+      visitor: whoever sent it; ``None`` where nothing will be set.
       asker: where it came from.
       deadline: until when sources may be asked, by Trio's clock.
     """
 
     methods: Mapping[str, Method]
     directory: Directory
-    visitor: Visitor
+    visitor: Visitor | None
     asker: Asker
     deadline: float
 

@@ -52,6 +52,7 @@ async def _get_history(request: Request, name: str) -> list[dict[str, Any]]:
 
 
 async def _set_user(request: Request, name: str, status: str) -> str:
+    assert request.visitor is not None
     try:
         await request.visitor.set(SetRequest(name, status.strip()))
     except AccessError as error:

@@ -1,0 +1,81 @@
+"""A simple request: one that is here as a whole, alone, and says plainly what it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import httptools
+
+_END: Final = b"\r\n\r\n"
+_LONGEST: Final = 8 * 1024  # bytes; those of browsers have one or two
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is asked for, and how.
+
+    Attributes:
+      method: ``GET``, or ``POST``.
+      target: the path and the query, as they came.
+      headers: by name, in small letters.
+      body: what came after them, all of it.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class _Reader:
+    """Hears from httptools what is in a request."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.is_simple = True
+
+    def on_url(self, target: bytes) -> None:
+        self.target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        # Two that differ mean what only HTTP's long rules can say.
+        self.is_simple &= name not in self.headers
+        self.headers[name] = value
+
+
+def parse_head(data: bytes) -> Head | None:
+    """Return the request that *data* is; ``None`` if it is not one simple request over HTTP/1.1.
+
+    That says nothing against it: it may be in pieces, or be followed by others, or be wrong.
+    """
+    if not data.startswith((b"GET /", b"POST /")):
+        return None
+    end = data.find(_END, 0, _LONGEST)
+    if end < 0:
+        return None
+    body = data[end + len(_END) :]
+    reader = _Reader()
+    parser = httptools.HttpRequestParser(reader)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass  # it is still a whole head
+    except httptools.HttpParserError:
+        return None
+    headers = reader.headers
+    if not reader.is_simple or b"host" not in headers or parser.get_http_version() != "1.1":
+        return None
+    # How long the body is has to be said in the plain way, and that must be what is here.
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"%d" % len(body):
+        return None
+    try:
+        return Head(
+            parser.get_method().decode("ascii"),
+            reader.target.decode("ascii"),
+            {name.decode("ascii"): value.decode("ascii") for name, value in headers.items()},
+            body,
+        )
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,141 @@
+"""Everybody, as a list: all of it, or those whom a word finds, by name or by change.
+
+There may be a million of them. So a list is made in turns with everybody else, and has an
+end, at which it says how to get the rest.
+"""
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlencode
+
+from trio_finger.protocol.accept import Form
+from trio_finger.protocol.text import fold
+from trio_finger.services.web._answer import BY_FORM
+from trio_finger.services.web._long import Long
+from trio_finger.services.web._pages import CONTENT_TYPES, NO_STATUS, Pages
+from trio_finger.sources import Directory
+from trio_finger.usermap import Pace, Reader, Status
+
+Sort: TypeAlias = Literal["name", "change"]
+
+_LENGTH: Final = 10_000  # of a list; as a page that is some four megabytes
+_LONGEST_WORD: Final = 100  # characters that are looked for
+_LONGEST_NAME: Final = 64  # characters, which is as long as names are
+
+_EXAMPLES: Final = 100  # how many users are looked at to find one to show
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Who is asked for.
+
+    Attributes:
+      word: is in the name, the full name or the status; empty for everybody.
+      sort: what comes first: the first name, or the newest status.
+      after: by name, only those after this one.
+    """
+
+    word: str = ""
+    sort: Sort = "name"
+    after: str = ""
+
+    @staticmethod
+    def parse(word: str, sort: str, after: str) -> "Selection":
+        """Return what somebody asks for; what makes no sense is passed over."""
+        return Selection(
+            word.strip()[:_LONGEST_WORD],
+            "change" if sort == "change" else "name",
+            after[:_LONGEST_NAME],
+        )
+
+    def rest(self, last: str) -> str:
+        """Return the query that asks for those after *last*."""
+        return "?" + urlencode({"q": self.word, "after": last} if self.word else {"after": last})
+
+
+async def tell_index(
+    pages: Pages, directory: Directory, selection: Selection, form: Form, url: str
+) -> Long:
+    """Tell who is there.
+
+    Args:
+      pages: tells of users.
+      directory: who is there.
+      selection: who is asked for.
+      form: of the answer.
+      url: our public address.
+    """
+    users, more = await _select(directory.everybody, selection)
+    rest = f"{url}/{selection.rest(users[-1].name)}" if more else None
+    match form:
+        case Form.HTML:
+            pieces = pages.render_pieces(
+                "index.html",
+                users=users,
+                query=selection.word,
+                sort=selection.sort,
+                next=rest,
+                url=url,
+                example=_example(users),
+            )
+        case Form.JSON:
+            pieces = _members((pages.describe(user, url) for user in users), rest)
+        case Form.TEXT:
+            pieces = (f"{user.name}: {user.text or user.details or NO_STATUS}\n" for user in users)
+    return Long(pieces, CONTENT_TYPES[form], (BY_FORM,))
+
+
+def _members(users: Iterable[Mapping[str, object]], rest: str | None) -> Iterator[str]:
+    """Yield a JSON object of users."""
+    separator = '{"users": ['
+    for user in users:
+        yield separator + json.dumps(user, ensure_ascii=False)
+        separator = ", "
+    opening = separator if separator != ", " else ""
+    yield f'{opening}], "next": {json.dumps(rest)}}}\n'
+
+
+async def _select(users: Reader, selection: Selection) -> tuple[list[Status], bool]:
+    """Return whom *selection* asks for, and whether there are more of them."""
+    pace = Pace()
+    word, after = selection.word.casefold(), fold(selection.after)
+    newest: list[tuple[float, int, Status]] = []
+    found: list[Status] = []
+    for number, user in enumerate(users):
+        await pace.did(2)
+        if after and fold(user.name) <= after:
+            continue
+        if word and not _matches(word, user, users):
+            continue
+        if selection.sort == "change":
+            entry = (user.since.timestamp(), -number, user)
+            (heapq.heappush if len(newest) < _LENGTH else heapq.heappushpop)(newest, entry)
+        elif len(found) == _LENGTH:
+            return found, True
+        else:
+            found.append(user)
+    if selection.sort == "change":
+        return [user for _, _, user in sorted(newest, reverse=True)], False
+    return found, False
+
+
+def _matches(word: str, user: Status, users: Reader) -> bool:
+    return (
+        word in user.name.casefold()
+        or word in user.text.casefold()
+        or word in users.profile(user.name).full_name.casefold()
+    )
+
+
+def _example(users: Iterable[Status]) -> str:
+    """Return a name for commands that people copy into a shell: one that is only a word."""
+    some = islice(users, _EXAMPLES)
+    return next((user.name for user in some if _is_word(user.name)), "NAME")
+
+
+def _is_word(name: str) -> bool:
+    return name.isascii() and name.replace("_", "").isalnum()
