@@ -295,11 +295,36 @@ async def test_history_is_pruned(url: str, length: int) -> None:
         assert await texts(store, "Zoë") == [ZOE.text]
 
 
+async def test_latest_are_of_all_users(store: Store) -> None:
+    """What was set last comes first, whoever's it is, in the order of writing."""
+    brief = replace(MOSHEZ, name="MosheZ", text="brief", since=SINCE - HOUR, until=SINCE + HOUR)
+    assert await store.latest(10) == []
+    await store.write([MOSHEZ, PLAN])
+    await store.write([ZOE, brief, Dropped("zoë")])
+    latest = [
+        Past("MosheZ", "brief", SINCE - HOUR, SINCE + HOUR),
+        Past(ZOE.name, ZOE.text, ZOE.since, None),
+        Past("moshez", "Happy and well", SINCE, None),
+    ]
+    for limit in range(5):
+        assert await store.latest(limit) == latest[:limit]
+
+
+async def test_latest_are_in_some_history(url: str) -> None:
+    """Whatever is too old for a user's history is not among the latest either."""
+    async with open_store(url, history=2) as store:
+        for number in range(10):
+            await store.write([replace(MOSHEZ, text=f"{number}")])
+            await store.write([replace(ZOE, text=f"{number}")] if number < 5 else [])
+        assert [past.text for past in await store.latest(100)] == ["9", "8", "4", "3"]
+
+
 async def test_no_history(url: str) -> None:
     """With a history of 0 none is kept, and all else is as ever."""
     async with open_store(url, history=0) as store:
         await store.write([MOSHEZ, replace(MOSHEZ, text="Elsewhere")])
         assert await store.history("moshez") == []
+        assert await store.latest(10) == []
         assert [told.text for told in await store.load()] == ["Elsewhere"]
 
 

@@ -91,6 +91,7 @@ async def test_restart_keeps_everything(tmp_path: Path, rest: str) -> None:
         assert texts(await store.load()) == {"Elsewhere", PLAN.text}
         assert await store.history("moshez") == history
         assert len(history) == 2
+        assert await store.latest(10) == history
         assert await store.tokens() == [TOKEN]
         await store.write([replace(MOSHEZ, text="Back")])
         assert (await store.history("moshez"))[0].text == "Back"
@@ -532,6 +533,17 @@ async def test_nothing_goes_through_a_whole_table(path: Path) -> None:
             plan = behind(store._reader).execute(f"EXPLAIN QUERY PLAN {query}")
             for *_, step in plan.fetchall():
                 assert not re.match("SCAN (told|history|token)", step), query
+
+
+async def test_latest_are_not_sorted(path: Path) -> None:
+    """What was set last is found without a look at all the rest."""
+    queries: list[str] = []
+    async with open_at(path) as store:
+        behind(store._reader).set_trace_callback(queries.append)
+        await store.latest(10)
+        [query] = queries
+        plan = behind(store._reader).execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+        assert [step for *_, step in plan] == ["SCAN history"]  # until the limit is reached
 
 
 # When the disk or somebody else will not have it

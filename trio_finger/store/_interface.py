@@ -117,6 +117,16 @@ class Store(Protocol):
           StoreError: the store cannot tell.
         """
 
+    async def latest(self, limit: int) -> list[Past]:
+        """Return the statuses that were set last, whoever's they are, the newest first.
+
+        Args:
+          limit: how many to return at most.
+
+        Raises:
+          StoreError: the store cannot tell.
+        """
+
     async def add_token(self, token: Token) -> None:
         """Keep *token*, whose id is new.
 

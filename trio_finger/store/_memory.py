@@ -2,6 +2,9 @@
 
 from collections import deque
 from collections.abc import Sequence
+from heapq import nlargest
+from itertools import chain
+from operator import itemgetter
 
 import trio
 
@@ -19,7 +22,9 @@ class MemoryStore:
     def __init__(self, history: int = 0) -> None:
         self._length = history
         self._kept: dict[tuple[str, Field], Told] = {}
-        self._history: dict[str, deque[Past]] = {}
+        # Each with its number, which grows from one status to the next, whoever's it is.
+        self._history: dict[str, deque[tuple[int, Past]]] = {}
+        self._remembered = 0
         self._tokens: dict[str, Token] = {}
 
     async def load(self) -> list[Told]:
@@ -36,11 +41,18 @@ class MemoryStore:
             self._kept[key, write.field] = write
             if write.field == "status" and self._length:
                 past = self._history.setdefault(key, deque(maxlen=self._length))
-                past.appendleft(Past(write.name, write.text, write.since, write.until))
+                self._remembered += 1
+                entry = Past(write.name, write.text, write.since, write.until)
+                past.appendleft((self._remembered, entry))
 
     async def history(self, name: str) -> list[Past]:
         await trio.lowlevel.checkpoint()
-        return list(self._history.get(fold(name), ()))
+        return [past for _, past in self._history.get(fold(name), ())]
+
+    async def latest(self, limit: int) -> list[Past]:
+        await trio.lowlevel.checkpoint()
+        everything = chain.from_iterable(self._history.values())
+        return [past for _, past in nlargest(limit, everything, key=itemgetter(0))]
 
     async def add_token(self, token: Token) -> None:
         await trio.lowlevel.checkpoint()

@@ -70,8 +70,12 @@ class SqliteStore:
         query = (
             "SELECT name, text, since, until FROM history WHERE key = ? ORDER BY id DESC LIMIT ?"
         )
-        rows = await self._read(query, fold(name), self._length)
-        return [Past(name, text, _time(since), _end(until)) for name, text, since, until in rows]
+        return [_past(row) for row in await self._read(query, fold(name), self._length)]
+
+    async def latest(self, limit: int) -> list[Past]:
+        # It goes back through the table itself, which is in that order, and stops at the limit.
+        query = "SELECT name, text, since, until FROM history ORDER BY id DESC LIMIT ?"
+        return [_past(row) for row in await self._read(query, limit)]
 
     async def add_token(self, token: Token) -> None:
         await self._change(
@@ -175,6 +179,11 @@ def _time(number: int) -> datetime:
 
 def _end(number: int | None) -> datetime | None:
     return None if number is None else _time(number)
+
+
+def _past(row: _Row) -> Past:
+    name, text, since, until = row
+    return Past(name, text, _time(since), _end(until))
 
 
 def _token(row: _Row) -> Token:

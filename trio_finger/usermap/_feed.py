@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -21,10 +21,12 @@ class Change:
     Attributes:
       name: the user.
       status: what holds now; ``None`` when the user is gone.
+      number: greater than that of every change before; see `RecentChanges`.
     """
 
     name: str
     status: Status | None
+    number: int = field(default=0, compare=False)
 
 
 class ChangeFeed:

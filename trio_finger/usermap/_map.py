@@ -4,14 +4,10 @@ Reads never wait: they are look-ups in plain memory, and Trio switches tasks onl
 ``await``. Writes hold the lock from reading what is there until the store has kept
 what shall be there, so whatever was answered ``ok`` is kept, in one order, and every
 subscriber hears of it in that order.
-
-The lock also gathers: whoever gets it has the store keep, in one go, everything that was
-asked for while the one before had it. A disk takes as long for one status as for a
-hundred, so a crowd of setters does not wait in line for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial as bind
 from typing import NoReturn
@@ -21,14 +17,16 @@ import trio
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import fold
-from trio_finger.store import Dropped, Past, Store, StoreError, Told
-from trio_finger.usermap._asking import Ask, RefusedError, decide, is_secret, understand
+from trio_finger.store import Past, Store
+from trio_finger.usermap._asking import is_secret, understand
 from trio_finger.usermap._caller import Caller
 from trio_finger.usermap._current import Current
 from trio_finger.usermap._feed import FEED_SIZE, Change
+from trio_finger.usermap._gathering import Gathering
 from trio_finger.usermap._keeper import keep, take_back_ended
 from trio_finger.usermap._listing import Listing
 from trio_finger.usermap._pace import Pace
+from trio_finger.usermap._recent import PAST_SIZE, Recent
 from trio_finger.usermap._status import Status
 from trio_finger.usermap._takeover import Report, TakeOver, say_nothing
 from trio_finger.usermap._tokens import find_bearer
@@ -57,7 +55,6 @@ class UserMap:
         may_hide: bool = False,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self.create = create
         self._store = store
         self._clock = clock
         self._lock = trio.Lock()
@@ -65,7 +62,16 @@ class UserMap:
         self._current = Current(clock, may_hide=may_hide)
         self._layers = self._current.layers
         self._at_hand = self._layers.at_hand
-        self._asks: list[Ask] = []  # no more than there are connections
+        self._gathering = Gathering(store, self._current, self._lock, clock, create=create)
+
+    @property
+    def create(self) -> bool:
+        """Whether a status may be set for a name that the users file lacks."""
+        return self._gathering.create
+
+    @create.setter
+    def create(self, create: bool) -> None:
+        self._gathering.create = create
 
     async def load(self) -> None:
         """Take over what the store has kept from an earlier run.
@@ -75,9 +81,12 @@ class UserMap:
         """
         async with self._lock:
             pace = Pace()
-            for told in await self._store.load():
-                self._current.put(fold(told.name), [told])
-                await pace.did(5)
+            recent = self._current.recent
+            recent.seed(await self._store.latest(PAST_SIZE))  # first: its numbers are the lowest
+            with recent.paused():
+                for told in await self._store.load():
+                    self._current.put(fold(told.name), [told])
+                    await pace.did(5)
 
     # Reading
 
@@ -129,6 +138,27 @@ class UserMap:
         """Receive every change from now on; see `ChangeFeed.subscribe`."""
         return self._current.feed.subscribe(size)
 
+    @property
+    def last_change(self) -> int:
+        """The number of the newest change, or of when this was loaded; 0 without either."""
+        return self._current.recent.last
+
+    def changes_since(self, number: int) -> Recent:
+        """Return the changes after that of *number*, as far as they are remembered.
+
+        Who subscribes, and asks this before the next ``await``, misses nothing.
+        """
+        return self._current.recent.since(number)
+
+    def latest(self, limit: int, name: str | None = None) -> list[Change]:
+        """Return the newest statuses of users who are there, the newest first.
+
+        Args:
+          limit: how many to return at most.
+          name: the user, in any spelling, if only theirs are asked for.
+        """
+        return self._current.recent.latest(limit, None if name is None else fold(name))
+
     async def identify(self, token: str) -> Caller | None:
         """Return who bears *token*, as the store knows it this moment; ``None`` if nobody may.
 
@@ -151,44 +181,10 @@ class UserMap:
           StoreError: it could not be kept, and what held before still does.
         """
         ask = understand(request, by, self._clock())
-        self._asks.append(ask)
-        try:
-            async with self._lock:
-                while not ask.settled:
-                    await self._settle()
-        finally:
-            with suppress(ValueError):
-                self._asks.remove(ask)  # still there if this was cancelled
-        if ask.error is not None:
-            raise ask.error
+        await self._gathering.settle(ask)
         if is_secret(ask, self._layers):
             return Status(ask.name, ask.status or "", self._clock(), ask.until)
         return self._layers.status(ask.key)
-
-    async def _settle(self) -> None:
-        """Have the first ask of every user kept, or refused; the lock is held."""
-        batch: dict[str, Ask] = {}
-        for ask in self._asks:
-            batch.setdefault(ask.key, ask)
-
-        writes: dict[str, list[Told | Dropped]] = {}
-        for key, ask in batch.items():
-            try:
-                writes[key] = decide(ask, self._layers, create=self.create, now=self._clock())
-            except RefusedError as error:
-                ask.error = error
-        try:
-            await keep(self._store, [write for some in writes.values() for write in some])
-        except StoreError as error:
-            for key in writes:
-                batch[key].error = StoreError(str(error))
-        else:
-            for key, some in writes.items():
-                self._current.put(key, some)
-        for ask in batch.values():
-            ask.settled = True
-        # What a fault has kept from being settled is still there, for the next to try.
-        self._asks = [ask for ask in self._asks if not ask.settled]
 
     async def take_over(
         self, listing: Listing, *, partial: bool = False, report: Report = say_nothing
@@ -217,7 +213,8 @@ class UserMap:
             new = TakeOver(listing, self._current, partial=partial, report=report)
             await new.compare()
             async with self._lock:
-                return await new.apply(bind(keep, self._store))
+                with self._current.new_file():
+                    return await new.apply(bind(keep, self._store))
 
     async def replace_file(
         self,
