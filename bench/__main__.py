@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import trio
 
-from bench import crowd, finger, kept, machine, reread
+from bench import crowd, finger, kept, live, machine, reread, web
 from bench.load import LoadError
 from bench.report import Section, goals_table, render
 from bench.servers import NoAnswerError
@@ -19,6 +19,8 @@ PARTS = {
     "reread": reread.measure,
     "crowd": crowd.measure,
     "kept": kept.measure,
+    "web": web.measure,
+    "live": live.measure,
 }
 RESULTS = Path(__file__).with_name("results.md")
 
@@ -37,13 +39,19 @@ METHOD = """\
   for a name drawn at random, and timed from before `connect()` to the end of file. Each answer is
   checked; a wrong one, a reset or a missing one ends the run. At a fixed rate queries begin on
   schedule, answered or not, and are timed from when they were due.
+- **Web.** `bench/http_load.c`, likewise, over connections that are kept: of each answer the
+  status, the length and what is in it are checked. It asks for so many seconds, and what is
+  compared is how many were answered.
+- **Followers.** `bench/followers.c`, all of them in one process: each checks its handshake and
+  has been greeted before the first change is made.
 - **Ours** is `trio-finger --config`, with everything on: finger with list, plan, rate and
   connection limits, setter, web, metrics and the store on disk. "With access log" has a record of
   every query written to a file, besides.
 - **Twisted** is the tutorial's server (`bench/peers/twisted_finger.py`): a `LineReceiver`, a
-  `Deferred`, a dictionary of bytes, the epoll reactor. **uvloop** is an `asyncio.Protocol` that
-  does nothing but a look-up. **C** answers everybody the same. **fingerd** is Debian's, a process
-  a query, asked for root.
+  `Deferred`, a dictionary of bytes, the epoll reactor. **Twisted web** is its page and its
+  `getUser` (`bench/peers/twisted_web.py`), which log no request. **uvloop** is an
+  `asyncio.Protocol` that does nothing but a look-up. **C** answers everybody the same.
+  **fingerd** is Debian's, a process a query, asked for root.
 - **CPU time** is what `/proc/PID/stat` says before and after: user and system, all threads, and
   the processes that it started. The kernel's work on a packet is charged to whoever sent it.
 - **Rounds.** All servers are up, and take turns in each round. Ratios are of the same round;

@@ -1,5 +1,6 @@
-"""A server for the length of an ``async with``: any that answers finger queries."""
+"""A server for the length of an ``async with``: any that answers a line, and closes."""
 
+import resource
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -51,6 +52,17 @@ class Server:
         except (OSError, trio.BrokenResourceError):
             return ""
 
+    async def answers_rightly(self) -> bool:
+        """Return whether it answers the query for the first user as it has to."""
+        return (await self.ask()).startswith(self.answer.replace("%", "0"))
+
+
+def allow_descriptors() -> int:
+    """Allow this process, and what it starts, as many descriptors as it may; return how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
 
 def free_port() -> int:
     """Return a port that nobody listened on just now."""
@@ -83,7 +95,7 @@ async def run_server(
     server = Server(name, process, port, query, answer)
 
     async def answers_or_ended() -> bool:
-        return process.poll() is not None or _is_right(server, await server.ask())
+        return process.poll() is not None or await server.answers_rightly()
 
     try:
         with trio.move_on_after(START) as patience:
@@ -98,7 +110,3 @@ async def run_server(
                 await process.wait()
             process.kill()  # if that has no effect, it has ended
             await process.wait()
-
-
-def _is_right(server: Server, answer: str) -> bool:
-    return answer.startswith(server.answer.replace("%", "0"))

@@ -44,6 +44,20 @@ def run_uvloop(folder: Path) -> AbstractAsyncContextManager[Server]:
 
 
 @asynccontextmanager
+async def run_twisted_web(folder: Path) -> AsyncIterator[Server]:
+    """Run the tutorial's pages and XML-RPC on the file ``users`` in *folder*."""
+    port = free_port()
+    program = HERE / "twisted_web.py"
+    command = [find_python(), str(program), str(port), str(folder / "users")]
+    # It is up when it answers HTTP/1.0, which closes by itself.
+    query, answer = "GET /user% HTTP/1.0\r\n", "HTTP/1.0 200 "
+    async with run_server(
+        "Twisted web", command, port, folder=folder, query=query, answer=answer
+    ) as server:
+        yield server
+
+
+@asynccontextmanager
 async def run_constant(folder: Path) -> AsyncIterator[Server]:
     """Run the server in C."""
     program, port = await build("peers/constant.c"), free_port()
