@@ -25,6 +25,7 @@ from trio_finger.config import (
     Web,
     load_config,
 )
+from trio_finger.config._elsewhere import SiteUrl
 from trio_finger.config._types import Natural, Nick, StoreUrl
 from trio_finger.protocol.address import Address, UnixAddress
 from trio_finger.protocol.duration import Duration
@@ -201,6 +202,8 @@ def test_everything(path: Path) -> None:
         [web]
         listen = ["127.0.0.1:0", "127.0.0.1:0"]
         tls_listen = ["127.0.0.1:443"]
+        url = "https://Status.example.org/"
+        trusted_proxies = ["192.0.2.7"]
         [tls]
         certificate = "both.pem"
         key = "both.pem"
@@ -250,7 +253,12 @@ def test_everything(path: Path) -> None:
             open=True,
             allow=(ip_network("192.0.2.0/24"), ip_network("::1/128")),
         ),
-        web=Web(listen=(free, free), tls_listen=(Address("127.0.0.1", 443),)),
+        web=Web(
+            listen=(free, free),
+            tls_listen=(Address("127.0.0.1", 443),),
+            url=SiteUrl("https://status.example.org"),
+            trusted_proxies=(ip_network("192.0.2.7"),),
+        ),
         tls=Tls(certificate=path.parent / "both.pem", key=path.parent / "both.pem"),
         irc=Irc(server=Address("irc.example.org", 6667), nick=Nick("bot")),
         log=Log(level="debug", format="json", access=True, addresses=False),
@@ -275,7 +283,10 @@ KNOWN = (
         ("finger = 79", ":1: finger: expected a section [finger]"),
         ("[[finger]]", ":1: finger: expected a section [finger]"),
         ('[finger]\ntimeuot = "10s"', ':2: finger.timeuot: unknown key; did you mean "timeout"?'),
-        ("[web]\nzzz = 1", ":2: web.zzz: unknown key; known are listen, tls_listen"),
+        (
+            "[web]\nzzz = 1",
+            ":2: web.zzz: unknown key; known are listen, tls_listen, url, trusted_proxies",
+        ),
         ("[users]\ncreate = true", ':1: users: the key "file" is missing'),
         ("\n[irc]", ':2: irc: the key "server" is missing'),
         ('[tls]\ncertificate = "cert.pem"', ':1: tls: the key "key" is missing'),

@@ -15,6 +15,8 @@ from tests.ngircd import Ngircd, ask
 from tests.peers import require_peer
 from tests.running import CONFIG, DAEMON, PATIENCE, TRIO_FINGER, Running, run_daemon
 
+PAGE = "Accept: text/html"
+
 
 async def run(*command: str, typed: bytes = b"") -> bytes:
     """Run a real client and return what it prints."""
@@ -37,8 +39,9 @@ async def through_every_door(daemon: Running, person: Lines, name: str) -> dict[
         "finger": await run(
             nc, "-N", "127.0.0.1", str(daemon.port("finger")), typed=f"{name}\r\n".encode()
         ),
-        "page": await run(curl, "-s", f"{daemon.url}/{name}"),
-        "page, tilde": await run(curl, "-s", f"{daemon.url}/~{name}"),
+        "page": await run(curl, "-s", "-H", PAGE, f"{daemon.url}/{name}"),
+        "page, tilde": await run(curl, "-s", "-H", PAGE, f"{daemon.url}/~{name}"),
+        "text": await run(curl, "-s", f"{daemon.url}/{name}"),
         "online": await run(curl, "-s", f"{daemon.url}/~{name}/online"),
         "xmlrpc": str(answer).encode(),
         "irc": (await ask(person, name)).encode(),
@@ -50,6 +53,8 @@ def expect(answers: dict[str, bytes], name: str, status: str) -> None:
     assert answers["finger"] == f"{status}\r\n".encode()
     assert page in answers["page"]
     assert page in answers["page, tilde"]
+    text = f"{name}: {status}" if status != "No such user" else status
+    assert answers["text"].decode().splitlines()[0] == text
     assert answers["online"] == f"{status}\n".encode()
     assert answers["xmlrpc"] == status.encode()
     assert answers["irc"] == f"asker :{name}: {status}".encode()

@@ -122,7 +122,8 @@ def _split(url: str) -> SplitResult | None:
         host, is_host = parts.hostname or "", parts.port != 0
     except ValueError:  # the port is none, or an address in brackets
         return None
-    is_host = is_host and bool(_HOST.fullmatch(host) or _is_place(host))
+    # A space around it is not seen by urlsplit.
+    is_host = is_host and url == url.strip() and bool(_HOST.fullmatch(host) or _is_place(host))
     is_web = is_host and parts.scheme in ("http", "https") and parts.username is None
     return parts if is_web else None
 

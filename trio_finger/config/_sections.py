@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from trio_finger.config._elsewhere import HostPattern
+from trio_finger.config._elsewhere import HostPattern, SiteUrl
 from trio_finger.config._source_sections import Service, Source
 from trio_finger.config._types import Natural, Network, Nick, StoreUrl
 from trio_finger.protocol.address import Address, Listen, UnixAddress
 from trio_finger.protocol.duration import Duration
+from trio_finger.protocol.forwarded import Proxy
 from trio_finger.protocol.rate import Rate
 
 # What of a user the finger door may show or withhold.
@@ -144,10 +145,15 @@ class Web:
     Attributes:
       listen: where pages and XML-RPC are served.
       tls_listen: the same over TLS.
+      url: the address at which the world finds the pages, perhaps through a proxy; ``None``
+        if that is what each request asks for.
+      trusted_proxies: who is believed in what they say of the client.
     """
 
     listen: tuple[Listen, ...] = (Address("127.0.0.1", 8000),)
     tls_listen: tuple[Listen, ...] = ()
+    url: SiteUrl | None = None
+    trusted_proxies: tuple[Proxy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,12 @@ from trio_finger.config._elsewhere import (
     Command,
     FingerHost,
     HostPattern,
+    SiteUrl,
     UserUrl,
     read_command,
     read_finger_host,
     read_patterns,
+    read_site_url,
     read_url,
 )
 from trio_finger.config._reading import expected, read_line, read_list, read_string
@@ -28,6 +30,7 @@ from trio_finger.protocol.address import (
     parse_listen,
 )
 from trio_finger.protocol.duration import Duration, parse_duration
+from trio_finger.protocol.forwarded import Proxy
 from trio_finger.protocol.irc import parse_nick
 from trio_finger.protocol.rate import Rate, parse_rate
 from trio_finger.protocol.size import Size, parse_size
@@ -138,6 +141,10 @@ def _parse_network(text: str) -> Network:
         raise ValueError(f'expected a network such as "192.0.2.0/24"; {error}') from None
 
 
+def _read_proxies(value: object) -> tuple[Proxy, ...]:
+    return read_list(value, lambda text: "unix" if text == "unix" else _parse_network(text), "unix")
+
+
 def _read_natural(value: object) -> Natural:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
         raise expected(f"a whole number from 0 to {_MOST}", value)
@@ -168,6 +175,8 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     FingerHost: read_finger_host,
     Natural: _read_natural,
     tuple[Network, ...]: _read_networks,
+    tuple[Proxy, ...]: _read_proxies,
+    SiteUrl | None: read_site_url,
     Nick: _read_nick,
     Size: _read_size,
     UserUrl: read_url,

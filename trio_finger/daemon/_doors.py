@@ -204,6 +204,8 @@ def _setups(
         setter_port=_port(bound.get("setter", ())),
         control=config.setter is not None and config.setter.control is not None,
         irc_nick=config.irc.nick if config.irc else None,
+        url=config.web.url if config.web else None,
+        trusted_proxies=config.web.trusted_proxies if config.web else (),
     )
     settings = {
         "finger": config.finger,

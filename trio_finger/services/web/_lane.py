@@ -21,7 +21,7 @@ import trio
 
 from trio_finger.counts import Counts
 from trio_finger.net import Connection, finish, send_in_pieces
-from trio_finger.protocol.accept import choose_form
+from trio_finger.protocol.accept import Form, choose_form
 from trio_finger.services.web._answer import NEVER_KEPT, XML, Answer
 from trio_finger.services.web._head import Head, parse_head
 from trio_finger.services.web._pages import Pages
@@ -41,12 +41,22 @@ _FIRST_AT_STOP: Final = 1
 _USER: Final = re.compile(r"/(?P<tilde>~)?(?P<name>[A-Za-z0-9._-]+)(?P<online>/online)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
+# What proxies say of a client. All that could change is who is told of the address of a page.
+_FORWARDED: Final = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+
 # Headers that change nothing about what is answered here, but by being looked at below.
 _HEADERS: Final = frozenset(
     {
         *("host", "accept", "user-agent", "connection"),
         *("accept-encoding", "accept-language", "dnt", "priority", "referer", "cache-control"),
         *("content-type", "content-length"),
+        *_FORWARDED,
         *("upgrade-insecure-requests", "sec-gpc", "pragma"),
         *("sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"),
         *("sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user"),
@@ -144,7 +154,7 @@ class Lane:
         """Return the path that is asked for, as it is within our own."""
         path = head.target.partition("?")[0]
         base = self._pages.base
-        return path.removeprefix(base) if path.startswith(f"{base}/") else path
+        return path.removeprefix(base) or "/" if f"{path}/".startswith(f"{base}/") else path
 
     async def _answer(self, head: Head, path: str, *, secure: bool) -> Answer | None:
         """Return the answer, if nobody but the user map and the store is needed for it."""
@@ -165,6 +175,8 @@ class Lane:
         if not asked["tilde"] and path in self._paths:
             return None
         form = _choose_form(headers.get("accept", ""), headers.get("user-agent", ""))
+        if form is Form.JSON and not self._pages.site.url and headers.keys() & _FORWARDED:
+            return None
         url = self._pages.site.url or f"{'https' if secure else 'http'}://{headers['host']}"
         told = await tell_user(self._pages, self._directory, asked["name"], form, url, _NOBODY)
         return told if isinstance(told, Answer) else None

@@ -8,6 +8,7 @@ from trio_finger.counts import Counts
 from trio_finger.log import get_log
 from trio_finger.net import Gate, Limits, Secured
 from trio_finger.services.web._app import create_app, paths_of
+from trio_finger.services.web._forwarded import Forwarded
 from trio_finger.services.web._hypercorn import serve_app
 from trio_finger.services.web._lane import Lane
 from trio_finger.services.web._pages import Pages
@@ -40,5 +41,5 @@ async def serve_web(
     lane = Lane(pages, directory, paths_of(app), {}, counts, stop)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.shorten_waiting)
-        await serve_app(app, listeners, before=lane.run, stop=stop, gate=gate)
+        await serve_app(Forwarded(app, site), listeners, before=lane.run, stop=stop, gate=gate)
         nursery.cancel_scope.cancel()
