@@ -75,6 +75,8 @@ def test_whole_table(start: str, end: str) -> None:
         ("[moshez]\nstatus = 'A' # B\n# C", Entry("moshez", "A")),
         ("[moshez]\nhidden = false\nplan = ''\nlinks = []", Entry("moshez", "")),
         ("[moshez]\nhidden = true", Entry("moshez", "", Profile(hidden=True))),
+        ("[moshez]\nwebfinger = true", Entry("moshez", "", Profile(webfinger=True))),
+        ("[moshez]\nwebfinger = false", Entry("moshez", "")),
         ("moshez = {status = 'A'}", Entry("moshez", "A")),
         ("moshez = {}", Entry("moshez", "")),
         ("a = {links = [\n'http://b'\n]}\n", Entry("a", "", Profile(links=("http://b",)))),
@@ -112,10 +114,13 @@ def test_nothing_said(text: str) -> None:
         ("HIDDEN = true", 'a.HIDDEN: unknown key; did you mean "hidden"?'),
         (
             "x = 1979-05-27T07:32:00.999999-07:00",
-            "a.x: unknown key; known are full_name, status, plan, project, links, hidden",
+            "a.x: unknown key; "
+            "known are full_name, status, plan, project, links, hidden, webfinger",
         ),
         ('hidden = "yes"', 'a.hidden: expected true or false, got "yes"'),
         ("hidden = 1", "a.hidden: expected true or false, got a number"),
+        ("webfinger = 'yes'", 'a.webfinger: expected true or false, got "yes"'),
+        ("web_finger = true", 'a.web_finger: unknown key; did you mean "webfinger"?'),
         ("hidden.really = true", "a.hidden: expected true or false, got a table"),
         ("status = true", "a.status: expected a text in quotes, got true"),
         ("status = 0x" + "f" * 5000, "a.status: expected a text in quotes, got a number"),
@@ -235,7 +240,9 @@ def test_every_fault_is_named() -> None:
     """All that is wrong in a table is named, up to a bound."""
     assert parse("[a]\nx1 = 1\nstatus = 'A'\nplan = '''\n[b]\n'''\nlink = []\n[c]\n") == [
         LineFault(
-            2, "a.x1: unknown key; known are full_name, status, plan, project, links, hidden"
+            2,
+            "a.x1: unknown key; "
+            "known are full_name, status, plan, project, links, hidden, webfinger",
         ),
         LineFault(7, 'a.link: unknown key; did you mean "links"?'),
         Entry("c", ""),
@@ -410,6 +417,7 @@ def format_toml(entry: Entry, style: int) -> str:
         "links": "[" + ", ".join(map(quote, profile.links)) + "]",
         "project": quote(profile.project),
         "hidden": "true" if profile.hidden else "false",
+        "webfinger": "true" if profile.webfinger else "false",
     }
     if style == 1:  # what is not said is left out
         unsaid = ('""', '"""\n\n"""', "[]", "false")
@@ -424,9 +432,9 @@ paths = st.text(characters.filter(is_safe), max_size=10)
 links = st.lists(
     st.builds("https://{}/{}".format, st.sampled_from(["a.b", "[::1]"]), paths), max_size=3
 )
-profiles = st.builds(Profile, titles, plans, titles, links.map(tuple), st.booleans()).map(
-    lambda profile: profile if profile != Profile() else None
-)
+profiles = st.builds(
+    Profile, titles, plans, titles, links.map(tuple), st.booleans(), st.booleans()
+).map(lambda profile: profile if profile != Profile() else None)
 names = st.text(characters, min_size=1, max_size=10).filter(is_name)
 users = st.lists(
     st.tuples(st.builds(Entry, names, titles, profiles), st.integers(0, 2)),

@@ -13,6 +13,7 @@ class Profile:
       project: one line.
       links: addresses of pages, each ``http://`` or ``https://``.
       hidden: this user exists for themselves and the operator alone.
+      webfinger: whoever asks by WebFinger is told where to find this user's pages.
     """
 
     full_name: str = ""
@@ -20,3 +21,4 @@ class Profile:
     project: str = ""
     links: tuple[str, ...] = ()
     hidden: bool = False
+    webfinger: bool = False

@@ -63,7 +63,7 @@ def _read_link(value: object) -> str:
     return link
 
 
-def _read_hidden(value: object) -> bool:
+def _read_switch(value: object) -> bool:
     if not isinstance(value, bool):
         raise TextError(f"expected true or false, got {describe(value)}")
     return value
@@ -75,7 +75,8 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "plan": _read_plan,
     "project": _read_title,
     "links": _read_links,
-    "hidden": _read_hidden,
+    "hidden": _read_switch,
+    "webfinger": _read_switch,
 }
 
 

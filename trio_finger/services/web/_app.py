@@ -8,7 +8,6 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
 from trio_finger.counts import Counts
-from trio_finger.protocol.accept import Form, choose_form
 from trio_finger.services.web._access import Doorkeeper, Visitor
 from trio_finger.services.web._answer import (
     HEADERS,
@@ -19,14 +18,16 @@ from trio_finger.services.web._answer import (
     plain,
     respond,
 )
+from trio_finger.services.web._asking import get_asker, get_form, get_url
+from trio_finger.services.web._feeds import add_feeds
 from trio_finger.services.web._index import Selection, tell_index
 from trio_finger.services.web._long import Long, respond_in_pieces
 from trio_finger.services.web._pages import STATIC, VERSION, Pages
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
-from trio_finger.services.web._site import Site
 from trio_finger.services.web._user import tell_user
+from trio_finger.services.web._webfinger import add_webfinger
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.sources import Asker, Directory, read_via
+from trio_finger.sources import Directory
 from trio_finger.store import StoreError
 from trio_finger.usermap import UnavailableError
 
@@ -60,25 +61,24 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
 
     doorkeeper = Doorkeeper(directory.users, pages.names)
     add_setting(app, doorkeeper)
-
-    def asker() -> Asker:
-        return Asker(request.remote_addr, read_via(request.headers.get("Via", "")))
+    add_feeds(app, directory, pages)
+    add_webfinger(app, directory, pages)
 
     @app.get("/")
     async def index() -> Response:
         selection = Selection.parse(*(request.args.get(key, "") for key in ("q", "sort", "after")))
-        index = await tell_index(pages, directory, selection, _form(), _url(pages.site))
+        index = await tell_index(pages, directory, selection, get_form(), get_url(pages.site))
         return await respond_in_pieces(index)
 
     @app.get("/<name>")
     @app.get("/~<name>")
     async def user(name: str) -> Response:
-        told = await tell_user(pages, directory, name, _form(), _url(pages.site), asker())
+        told = await tell_user(pages, directory, name, get_form(), get_url(pages.site), get_asker())
         return await (respond_in_pieces(told) if isinstance(told, Long) else respond(told))
 
     @app.get("/~<name>/online")
     async def online(name: str) -> Response:
-        return await respond(pages.online(name, await directory.find([name], asker())))
+        return await respond(pages.online(name, await directory.find([name], get_asker())))
 
     @app.get("/static/<name>")
     async def static(name: str) -> Response:
@@ -106,7 +106,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     @app.post("/RPC2")
     async def xmlrpc() -> Response:
         visitor = Visitor(doorkeeper, request)
-        answer, code = await answer_call(await read_body(request), directory, visitor, asker())
+        answer, code = await answer_call(await read_body(request), directory, visitor, get_asker())
         response = await respond(Answer(answer, XML, code, NEVER_KEPT))
         if code == 401:
             response.headers["WWW-Authenticate"] = CHALLENGE
@@ -151,14 +151,3 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
 def paths_of(app: QuartTrio) -> frozenset[str]:
     """Return the paths that *app* answers itself, whoever is called so."""
     return frozenset(rule.rule for rule in app.url_map.iter_rules() if not rule.arguments)
-
-
-def _form() -> Form:
-    """Return in which form whoever sent the request under way wants the answer."""
-    headers = request.headers
-    return choose_form(",".join(headers.getlist("Accept")), headers.get("User-Agent", ""))
-
-
-def _url(site: Site) -> str:
-    """Return our address as whoever sent the request under way knows it."""
-    return site.url or request.host_url.rstrip("/")

@@ -99,27 +99,39 @@ def _members(users: Iterable[Mapping[str, object]], rest: str | None) -> Iterato
     yield f'{opening}], "next": {json.dumps(rest)}}}\n'
 
 
-async def _select(users: Reader, selection: Selection) -> tuple[list[Status], bool]:
-    """Return whom *selection* asks for, and whether there are more of them."""
+async def find_newest(users: Reader, limit: int, word: str = "") -> list[Status]:
+    """Return the newest statuses, the newest first.
+
+    Args:
+      users: who is there.
+      limit: how many at most.
+      word: is in their names, full names or statuses, casefolded.
+    """
     pace = Pace()
-    word, after = selection.word.casefold(), fold(selection.after)
     newest: list[tuple[float, int, Status]] = []
-    found: list[Status] = []
     for number, user in enumerate(users):
         await pace.did(2)
-        if after and fold(user.name) <= after:
-            continue
-        if word and not _matches(word, user, users):
-            continue
-        if selection.sort == "change":
-            entry = (user.since.timestamp(), -number, user)
-            (heapq.heappush if len(newest) < _LENGTH else heapq.heappushpop)(newest, entry)
-        elif len(found) == _LENGTH:
-            return found, True
-        else:
-            found.append(user)
+        if not word or _matches(word, user, users):
+            # Of two at the same moment, the first comes first.
+            add = heapq.heappush if len(newest) < limit else heapq.heappushpop
+            add(newest, (user.since.timestamp(), -number, user))
+    return [user for _, _, user in sorted(newest, reverse=True)]
+
+
+async def _select(users: Reader, selection: Selection) -> tuple[list[Status], bool]:
+    """Return whom *selection* asks for, and whether there are more of them."""
+    word, after = selection.word.casefold(), fold(selection.after)
     if selection.sort == "change":
-        return [user for _, _, user in sorted(newest, reverse=True)], False
+        return await find_newest(users, _LENGTH, word), False
+    pace = Pace()
+    found: list[Status] = []
+    for user in users:
+        await pace.did(2)
+        if (after and fold(user.name) <= after) or (word and not _matches(word, user, users)):
+            continue
+        if len(found) == _LENGTH:
+            return found, True
+        found.append(user)
     return found, False
 
 
