@@ -54,13 +54,14 @@ def test_help(command: Sequence[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("--config", "--port", "--user", "--version", "SIGHUP"):
         assert word in done.stdout
-    for command_word in ("check", "query", "set", "token"):
+    for command_word in ("check", "query", "set", "token", "watch"):
         assert re.search(rf"^  {command_word}  +[A-Z].*\.$", done.stdout, re.MULTILINE)
     assert "\x1b" not in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["", "check", "query", "set", "token", "token create", "token list", "token revoke"]
+    "command",
+    ["", "check", "query", "set", "token", "token create", "token list", "token revoke", "watch"],
 )
 def test_help_of_commands(command: str) -> None:
     """Every command explains itself, under either name of the option, in lines that fit."""

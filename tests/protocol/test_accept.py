@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from trio_finger.protocol.accept import Form, choose_form
 
-CHROMIUM = (
-    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-)
+CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,10 @@ def make_app(server: Server) -> QuartTrio:
     return app
 
 
-async def read_nothing(_: Connection) -> bytes:
+async def leave_all(_: Connection, data: bytes) -> bytes:
     """Leave all of a connection to the app."""
     await trio.lowlevel.checkpoint()
-    return b""
+    return data
 
 
 @asynccontextmanager
@@ -149,7 +149,7 @@ async def serving(kind: str, folder: Path, seconds: float = 10) -> AsyncIterator
     async def run() -> None:
         with server.scope:
             await serve_app(
-                make_app(server), listeners, before=read_nothing, stop=server.stop, gate=gate
+                make_app(server), listeners, before=leave_all, stop=server.stop, gate=gate
             )
         server.stopped.set()
 

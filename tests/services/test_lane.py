@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_finger.counts import Counts
+from trio_finger.net import Connection
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.services.web import Site, serve_web
 from trio_finger.services.web import _lane as lane
+from trio_finger.services.web._answer import Answer
 from trio_finger.sources import Directory
 from trio_finger.store import MemoryStore
 from trio_finger.usermap import ANYBODY, UserMap
@@ -186,8 +188,8 @@ async def test_what_is_not_simple_is_left_to_the_app(request_: bytes) -> None:
         beside = lane.Lane.run
         left: list[bytes | None] = []
 
-        async def run(self: lane.Lane, stream: trio.SocketStream) -> bytes | None:
-            left.append(await beside(self, stream))  # type: ignore[arg-type]
+        async def run(self: lane.Lane, stream: Connection, data: bytes) -> bytes | None:
+            left.append(await beside(self, stream, data))
             return None
 
         with pytest.MonkeyPatch.context() as patch:
@@ -225,3 +227,23 @@ async def test_counts() -> None:
         await client.ask(make_request("/moshez"))
         await client.ask(make_request("/nobody"))
         assert door.counts.answered == {"2xx": 1, "4xx": 1}
+
+
+async def test_back_in_the_lane() -> None:
+    """What the app had to answer does not keep the rest of a connection from the lane."""
+    async with open_door() as door, await door.connect() as stream:
+        client = Client(stream)
+        simple, other = make_request("/moshez"), make_request("/moshez", more=TO_THE_APP)
+        with pytest.MonkeyPatch.context() as patch:
+            answered: list[Answer] = []
+
+            def format_answer(answer: Answer) -> bytes:
+                answered.append(answer)
+                return formatted(answer)
+
+            formatted = lane.format_answer
+            patch.setattr(lane, "format_answer", format_answer)
+            for count in range(5):
+                assert await client.ask(other) == await client.ask(simple)
+                assert len(answered) == count + 1
+        assert door.counts.answered == {"2xx": 10}

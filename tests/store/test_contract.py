@@ -310,6 +310,15 @@ async def test_latest_are_of_all_users(store: Store) -> None:
         assert await store.latest(limit) == latest[:limit]
 
 
+async def test_remembered(store: Store) -> None:
+    """Whoever has set a status has a history, and goes on having it; a plan is no part of one."""
+    assert await store.remembered() == []
+    await store.write([replace(PLAN, name="Other")])
+    await store.write([MOSHEZ, ZOE])
+    await store.write([Dropped("moshez")])
+    assert sorted(await store.remembered()) == ["moshez", "zoë"]
+
+
 async def test_latest_are_in_some_history(url: str) -> None:
     """Whatever is too old for a user's history is not among the latest either."""
     async with open_store(url, history=2) as store:

@@ -222,6 +222,9 @@ async def test_history_does_not_reach_the_store() -> None:
         async def history(self, name: str) -> list[Past]:
             raise StoreError("it was asked")
 
+        async def remembered(self) -> list[str]:
+            return ["moshez", "ghost", "nobody"]
+
     users = await restart(UnreadableStore(), FILE, hiding("Ghost"))
     for name in ("ghost", "nobody"):
         assert await users.history(name) == []

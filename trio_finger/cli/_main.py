@@ -14,6 +14,7 @@ from trio_finger.cli._messages import fail
 from trio_finger.cli._query import query
 from trio_finger.cli._set import set_
 from trio_finger.cli._token import token
+from trio_finger.cli._watch import watch
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -112,3 +113,4 @@ main.add_command(check)
 main.add_command(query)
 main.add_command(set_)
 main.add_command(token)
+main.add_command(watch)

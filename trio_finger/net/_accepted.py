@@ -45,6 +45,11 @@ class AcceptedStream(trio.abc.HalfCloseableStream):
         self._received = received
         self._on_close = on_close
 
+    @property
+    def has_received(self) -> bool:
+        """Whether something has been read that was not received yet."""
+        return bool(self._received)
+
     def put_back(self, data: bytes) -> None:
         """Have *data* received again, before anything else."""
         self._received = data + self._received

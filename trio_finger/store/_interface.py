@@ -127,6 +127,13 @@ class Store(Protocol):
           StoreError: the store cannot tell.
         """
 
+    async def remembered(self) -> list[str]:
+        """Return the folded names of all who have a history.
+
+        Raises:
+          StoreError: the store cannot tell.
+        """
+
     async def add_token(self, token: Token) -> None:
         """Keep *token*, whose id is new.
 

@@ -54,6 +54,10 @@ class MemoryStore:
         everything = chain.from_iterable(self._history.values())
         return [past for _, past in nlargest(limit, everything, key=itemgetter(0))]
 
+    async def remembered(self) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return list(self._history)
+
     async def add_token(self, token: Token) -> None:
         await trio.lowlevel.checkpoint()
         self._tokens[token.id] = token

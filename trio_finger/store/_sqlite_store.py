@@ -77,6 +77,9 @@ class SqliteStore:
         query = "SELECT name, text, since, until FROM history ORDER BY id DESC LIMIT ?"
         return [_past(row) for row in await self._read(query, limit)]
 
+    async def remembered(self) -> list[str]:
+        return [key for (key,) in await self._read("SELECT DISTINCT key FROM history")]
+
     async def add_token(self, token: Token) -> None:
         await self._change(
             "INSERT INTO token (id, name, digest, created, expires) VALUES (?, ?, ?, ?, ?)",

@@ -26,6 +26,7 @@ class Current:
       ends: when that ends.
       feed: tells what changes.
       recent: remembers what has changed.
+      remembered: who has a history in the store, by folded name.
     """
 
     def __init__(self, clock: Callable[[], datetime], *, may_hide: bool) -> None:
@@ -33,6 +34,7 @@ class Current:
         self.ends = Ends()
         self.feed = ChangeFeed()
         self.recent = RecentChanges(self.layers, clock)
+        self.remembered: set[str] = set()
         self._has_file = False
         self._clock = clock
         # Whom subscribers know to be there: whoever is visible, or has been until just now.
@@ -126,6 +128,8 @@ class Current:
         for write in writes:
             if write.field == "status":
                 self.ends.put(key, write.until if isinstance(write, Told) else None)
+                if isinstance(write, Told):
+                    self.remembered.add(key)
 
     def _tell(self, key: str, before: Status | None, moment: datetime | None = None) -> bool:
         """Tell whoever subscribed, where *before* is what they heard last."""

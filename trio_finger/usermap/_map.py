@@ -83,6 +83,7 @@ class UserMap:
             pace = Pace()
             recent = self._current.recent
             recent.seed(await self._store.latest(PAST_SIZE))  # first: its numbers are the lowest
+            self._current.remembered.update(await self._store.remembered())
             with recent.paused():
                 for told in await self._store.load():
                     self._current.put(fold(told.name), [told])
@@ -98,6 +99,10 @@ class UserMap:
     def profile(self, name: str) -> Profile:
         """Return the profile of a user whom `get` knows, with the plan that holds."""
         return self._layers.profile(fold(name))
+
+    def own(self, caller: Caller) -> Status | None:
+        """Return what *caller* is up to as they may know it, be they hidden or not."""
+        return None if caller.name is None else self._layers.status(fold(caller.name))
 
     def is_hidden(self, name: str) -> bool:
         """Whether *name* exists for themselves and the operator alone."""
@@ -130,7 +135,11 @@ class UserMap:
         Raises:
           StoreError: the store cannot tell.
         """
-        return [] if self.get(name) is None else await self._store.history(name)
+        # Of the many who never set anything, the store need not be asked.
+        if self.get(name) is None or fold(name) not in self._current.remembered:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._store.history(name)
 
     def subscribe(
         self, size: int = FEED_SIZE

@@ -23,6 +23,9 @@ _FORGET_AFTER = 300
 
 _MAX_PLACES = 10_000  # whose failures are remembered; the longest quiet one goes first
 
+_FOREIGN = "another site may not set anything here"
+_WRONG = "this token is not, or no longer, valid"
+
 log = get_log("web")
 
 
@@ -60,15 +63,45 @@ class Doorkeeper:
           StoreError: the store cannot tell.
         """
         if self._is_foreign(request):
-            raise await self.refuse(request, 403, "another site may not set anything here")
+            raise await self.refuse(request, 403, _FOREIGN)
         given = request.authorization
         if given is None or given.type not in ("bearer", "basic"):
             raise await self.refuse(request, 401, "setting a status takes a token")
         token = given.token if given.type == "bearer" else given.password
-        caller = await self.users.identify(token or "")
-        if caller is None or (given.type == "basic" and not _same(given.username, caller.name)):
-            raise await self.refuse(request, 401, "this token is not, or no longer, valid")
+        caller = await self.recognize(request, token or "")
+        if given.type == "basic" and not _same(given.username, caller.name):
+            raise await self.refuse(request, 401, _WRONG)
         return caller
+
+    async def recognize(self, request: Request, token: str) -> Caller:
+        """Return who bears *token*, which has come with *request*.
+
+        Raises:
+          AccessError: nobody.
+          StoreError: the store cannot tell.
+        """
+        caller = await self.users.identify(token)
+        if caller is None:
+            raise await self.refuse(request, 401, _WRONG)
+        return caller
+
+    async def check_form(self, request: Request) -> None:
+        """Make sure that *request* is a form of ours, before a cookie counts that came with it.
+
+        A browser sends cookies by itself, and says with every form where that is from. So
+        one who does not say so is refused here; and what is said without an Origin holds only
+        of a host that is ours, as with one (see `is_foreign`).
+
+        Raises:
+          AccessError: it is none, or does not say so.
+        """
+        headers = request.headers
+        if "Origin" not in headers and "Sec-Fetch-Site" not in headers:
+            raise await self.refuse(
+                request, 403, "the browser does not say where this form is from"
+            )
+        if self._is_foreign(request, f"{request.scheme}://{request.host}"):
+            raise await self.refuse(request, 403, _FOREIGN)
 
     async def refuse(self, request: Request, code: int, words: str) -> AccessError:
         """Count, log and slow down a request that is refused; return the error to raise."""
@@ -93,10 +126,11 @@ class Doorkeeper:
             self._failures.popitem(last=False)
         return count + 1
 
-    def _is_foreign(self, request: Request) -> bool:
+    def _is_foreign(self, request: Request, origin: str | None = None) -> bool:
+        """Whether a page that is not ours has sent *request*; from *origin* if it does not say."""
         headers = request.headers
         return is_foreign(
-            headers.get("Origin"),
+            headers.get("Origin", origin),
             headers.get("Sec-Fetch-Site"),
             request.host,
             secure=request.scheme == "https",
@@ -105,12 +139,20 @@ class Doorkeeper:
 
 
 class Visitor:
-    """Whoever sends one request: asked who they are when that matters, and only once."""
+    """Whoever sends one request: asked who they are when that matters, and only once.
 
-    def __init__(self, doorkeeper: Doorkeeper, request: Request) -> None:
+    Args:
+      doorkeeper: knows who they are.
+      request: what they send.
+      caller: who they are, if that has been found out already.
+    """
+
+    def __init__(
+        self, doorkeeper: Doorkeeper, request: Request, caller: Caller | None = None
+    ) -> None:
         self._doorkeeper = doorkeeper
         self._request = request
-        self._found: Caller | AccessError | None = None
+        self._found: Caller | AccessError | None = caller
         self._denied = False
 
     async def identify(self) -> Caller:

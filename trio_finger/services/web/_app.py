@@ -23,6 +23,7 @@ from trio_finger.services.web._feeds import add_feeds
 from trio_finger.services.web._index import Selection, tell_index
 from trio_finger.services.web._long import Long, respond_in_pieces
 from trio_finger.services.web._pages import STATIC, VERSION, Pages
+from trio_finger.services.web._session import add_session
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web._user import tell_user
 from trio_finger.services.web._webfinger import add_webfinger
@@ -61,6 +62,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
 
     doorkeeper = Doorkeeper(directory.users, pages.names)
     add_setting(app, doorkeeper)
+    add_session(app, pages, doorkeeper)
     add_feeds(app, directory, pages)
     add_webfinger(app, directory, pages)
 
@@ -102,6 +104,13 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
         except StoreError as error:
             return await respond(plain(str(error), 503, *NEVER_KEPT))
         return await respond(plain("ok", 200, *NEVER_KEPT))
+
+    @app.get("/live")
+    @app.get("/live.sse")
+    async def live() -> Response:
+        """Say why it was not the lane that took the request."""
+        line = "This is served to a GET over HTTP/1.1 that names nothing twice; see the README."
+        return await respond(plain(line, 426, ("upgrade", "websocket"), *NEVER_KEPT))
 
     @app.post("/RPC2")
     async def xmlrpc() -> Response:

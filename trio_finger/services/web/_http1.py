@@ -33,6 +33,11 @@ class HTTP1(H11Protocol):
         """Whether the beginning of a request is here, and the rest of its head is not."""
         return bool(self.connection.trailing_data[0])
 
+    @property
+    def is_here(self) -> bool:
+        """Whether a request is here as a whole, and its answer is not over."""
+        return self.connection.their_state is h11.DONE
+
     async def stream_send(self, event: Event) -> None:
         """Answer as the app says."""
         if isinstance(event, Response) and event.status_code == _TIMEOUT:

@@ -43,8 +43,10 @@ from trio_finger.net import (
 )
 from trio_finger.services.web._http1 import HTTP1
 
-# What comes on a connection before the app does.
-Before = Callable[[Connection], Awaitable[bytes | None]]
+# What has requests before the app does. It is given a connection, and what has been read of a
+# next request, if anything has; it returns what it leaves of that, or None when the connection
+# is over.
+Before = Callable[[Connection, bytes], Awaitable[bytes | None]]
 
 _CHUNK = 64 * 1024  # bytes
 _ASK_SECONDS = 1  # for a first request that is on its way when a stop comes
@@ -67,8 +69,7 @@ async def serve_app(
     Args:
       app: answers requests.
       listeners: where connections come from; closed on the way out.
-      before: has each connection first, and says what it has read and not answered; ``None``
-        if the connection is over.
+      before: has every request first.
       stop: ends accepting, and closes the connections that wait for a next request.
       gate: who is served, and how many.
     """
@@ -82,8 +83,9 @@ async def serve_app(
         assert socket is not None
         sockets.add(socket)
         try:
-            if (data := await before(stream)) is not None:
-                await _Connection(wrapped, config, context, stream, data, gate).run()
+            # Hypercorn's part of a connection is only made where it is needed.
+            if (data := await before(stream, b"")) is not None:
+                await _Connection(wrapped, config, context, stream, data, before, gate).run()
         finally:
             sockets.discard(socket)
 
@@ -126,11 +128,13 @@ class _Connection(TCPServer):
         context: WorkerContext,
         stream: Connection,
         first: bytes,
+        before: Before,
         gate: Gate,
     ) -> None:
         # Hypercorn names only the TLS kind of stream and takes both.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._first = first  # what has been read
+        self._before = before
         self._gate: Gate | None = gate
 
     async def run(self) -> None:
@@ -173,13 +177,15 @@ class _Connection(TCPServer):
         if isinstance(event, RawData):
             await self._send(event.data)
             return
-        if isinstance(event, Updated) and not event.idle:
+        begins = isinstance(event, Updated) and not event.idle
+        if begins:
             self._answered = trio.Event()
-            self._asked = True
         else:
             self._answered.set()
         with trio.move_on_after(_CLOSE_SECONDS, shield=True):
             await super().protocol_send(event)
+        # Not before the timer is off, which would take it for the leave to close at a stop.
+        self._asked = self._asked or begins
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -198,10 +204,15 @@ class _Connection(TCPServer):
     async def _read_data(self) -> None:
         with self._reading:
             try:
-                if self._first:
-                    await self.protocol.handle(RawData(self._first))
-                while data := await self.stream.receive_some(_CHUNK):
-                    await self.protocol.handle(RawData(bytes(data)))
+                data: bytes | None = self._first
+                if data:
+                    await self.protocol.handle(RawData(data))
+                while data := bytes(await self.stream.receive_some(_CHUNK)):
+                    if await self._is_next_request():
+                        data = await self._look_before(data)
+                    if data is None:
+                        return
+                    await self.protocol.handle(RawData(data))
                 # A client may close its side and still want its answer.
                 await self.protocol.handle(RawData(b""))
                 await self._answered.wait()
@@ -214,6 +225,26 @@ class _Connection(TCPServer):
             async with self.send_lock:
                 await finish(self.stream)
         await self.protocol.handle(Closed())
+
+    async def _is_next_request(self) -> bool:
+        """Wait for an answer that is on its way, and return whether what has come begins a request.
+
+        It does not where it goes on with one.
+        """
+        if self.protocol.is_here:
+            await self._answered.wait()
+        return self._answered.is_set() and not self.protocol.has_begun
+
+    async def _look_before(self, data: bytes) -> bytes | None:
+        """Let others have a request first; return what they leave, ``None`` for a connection over.
+
+        Who takes it takes care of the time, too.
+        """
+        await self.idle_task.stop()
+        left = await self._before(self.stream, data)
+        if left is not None:
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+        return left
 
     async def _close(self) -> None:
         """Have `_read_data` stop reading requests, and end the connection as it should be."""

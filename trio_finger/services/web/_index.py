@@ -69,12 +69,15 @@ async def tell_index(
       form: of the answer.
       url: our public address.
     """
+    # Before the users are, so that who goes on from there misses nothing.
+    last_change = directory.users.last_change
     users, more = await _select(directory.everybody, selection)
     rest = f"{url}/{selection.rest(users[-1].name)}" if more else None
     match form:
         case Form.HTML:
             pieces = pages.render_pieces(
                 "index.html",
+                last_change=last_change,
                 users=users,
                 query=selection.word,
                 sort=selection.sort,

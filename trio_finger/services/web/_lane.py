@@ -20,16 +20,15 @@ from wsgiref.handlers import format_date_time
 import trio
 
 from trio_finger.counts import Counts
-from trio_finger.net import Connection, finish, send_in_pieces
+from trio_finger.net import Connection, finish
 from trio_finger.protocol.accept import Form, choose_form
 from trio_finger.services.web._answer import NEVER_KEPT, XML, Answer
 from trio_finger.services.web._head import Head, parse_head
 from trio_finger.services.web._pages import Pages
 from trio_finger.services.web._user import tell_user
+from trio_finger.services.web._wire import Wire
 from trio_finger.services.web.xmlrpc import answer_reading
 from trio_finger.sources import Asker, Directory
-
-_CHUNK: Final = 64 * 1024  # bytes
 
 # How long a connection may wait for a request; and how much of that is left when a stop comes
 # to who has just connected, and is owed an answer: on a reload, others take over, and nobody
@@ -109,8 +108,12 @@ class Lane:
         for scope, grace in self._waiting.items():
             scope.deadline = min(scope.deadline, trio.current_time() + grace)
 
-    async def run(self, stream: Connection) -> bytes | None:
+    async def run(self, stream: Connection, data: bytes = b"") -> bytes | None:
         """Answer what is simple on *stream*, one request after the other.
+
+        Args:
+          stream: the connection.
+          data: what has been read of a request; nothing on a new connection.
 
         Returns:
           What has been read and is not answered; ``None`` if the connection is over.
@@ -119,36 +122,42 @@ class Lane:
           trio.BrokenResourceError: the client is gone.
           trio.TooSlowError: it does not ask, or does not read what it has asked for.
         """
-        data = await self._receive(stream, _FIRST_AT_STOP)
-        if data is None and not self._stop.is_set():
-            raise trio.TooSlowError
+        wire = Wire(stream)
+        if not data:
+            data = await self._receive(wire, _FIRST_AT_STOP)
         while data:
             head = parse_head(data)
             if head is None:
                 return data
             path = self._path(head)
-            if path in self._doors:
+            if head.method == "GET" and path in self._doors:
                 await self._doors[path](stream, head)
                 return None
-            answer = await self._answer(head, path, secure=isinstance(stream, trio.SSLStream))
+            answer = await self._answer(head, path)
             if answer is None:
                 return data
             self._counts.answered[f"{answer.code // 100}xx"] += 1
-            await send_in_pieces(stream, format_answer(answer))
-            data = await self._receive(stream, 0)
+            await wire.send(format_answer(answer))
+            data = await self._receive(wire, 0)
         await finish(stream)
         return None
 
-    async def _receive(self, stream: Connection, grace: float) -> bytes | None:
-        """Return what comes next on *stream*; ``None`` if nothing does in time."""
+    async def _receive(self, wire: Wire, grace: float) -> bytes:
+        """Return what comes next; empty if nothing does, or the stop has come.
+
+        Raises:
+          trio.TooSlowError: who has connected does not ask for anything.
+        """
         patience = grace if self._stop.is_set() else _KEEP_ALIVE
         with trio.move_on_after(patience) as scope:
             self._waiting[scope] = grace
             try:
-                return bytes(await stream.receive_some(_CHUNK))
+                return await wire.receive()
             finally:
                 del self._waiting[scope]
-        return None
+        if grace and not self._stop.is_set():
+            raise trio.TooSlowError
+        return b""
 
     def _path(self, head: Head) -> str:
         """Return the path that is asked for, as it is within our own."""
@@ -156,7 +165,7 @@ class Lane:
         base = self._pages.base
         return path.removeprefix(base) or "/" if f"{path}/".startswith(f"{base}/") else path
 
-    async def _answer(self, head: Head, path: str, *, secure: bool) -> Answer | None:
+    async def _answer(self, head: Head, path: str) -> Answer | None:
         """Return the answer, if nobody but the user map and the store is needed for it."""
         headers = head.headers
         if not headers.keys() <= _HEADERS or not _HOST.fullmatch(headers["host"]):
@@ -175,9 +184,9 @@ class Lane:
         if not asked["tilde"] and path in self._paths:
             return None
         form = _choose_form(headers.get("accept", ""), headers.get("user-agent", ""))
-        if form is Form.JSON and not self._pages.site.url and headers.keys() & _FORWARDED:
-            return None
-        url = self._pages.site.url or f"{'https' if secure else 'http'}://{headers['host']}"
+        url = self._pages.site.url or ""
+        if form is Form.JSON and not url:
+            return None  # it depends on who was asked, and how
         told = await tell_user(self._pages, self._directory, asked["name"], form, url, _NOBODY)
         return told if isinstance(told, Answer) else None
 

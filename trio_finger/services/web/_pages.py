@@ -150,6 +150,7 @@ class Pages:
             case Form.HTML:
                 pieces = self.render_pieces(
                     "user.html",
+                    last_change=self._directory.users.last_change,
                     status=status,
                     profile=profile,
                     plan=cut(profile.plan),

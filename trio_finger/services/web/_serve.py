@@ -11,11 +11,12 @@ from trio_finger.services.web._app import create_app, paths_of
 from trio_finger.services.web._forwarded import Forwarded
 from trio_finger.services.web._hypercorn import serve_app
 from trio_finger.services.web._lane import Lane
+from trio_finger.services.web._live import Live
 from trio_finger.services.web._pages import Pages
 from trio_finger.services.web._site import Site
 from trio_finger.sources import Directory
 
-_MAX_CONNECTIONS = 2000  # each may hold a request of a mebibyte
+_MAX_CONNECTIONS = 12_000  # followers, and others, each of which may hold a request of 128 KiB
 
 
 async def serve_web(
@@ -38,8 +39,11 @@ async def serve_web(
     pages = Pages(directory, site)
     app = create_app(directory, pages, counts)
     gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
-    lane = Lane(pages, directory, paths_of(app), {}, counts, stop)
+    live = Live(directory.users, pages.names, gate)
+    doors = {"/live": live.websocket, "/live.sse": live.events}
+    lane = Lane(pages, directory, paths_of(app), doors, counts, stop)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.shorten_waiting)
+        nursery.start_soon(live.run, stop)
         await serve_app(Forwarded(app, site), listeners, before=lane.run, stop=stop, gate=gate)
         nursery.cancel_scope.cancel()

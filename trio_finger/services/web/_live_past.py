@@ -1,0 +1,70 @@
+"""What a follower is told first: a hello, and what they have not heard of while they were away.
+
+That may be a lot, and they may be slow. So it is made piece by piece, each when the one before
+has been sent, from what the user map remembers: nothing is kept for anybody.
+"""
+
+from datetime import datetime
+
+from trio_finger.protocol.live import Batch, Message, make_gone, make_hello, make_status, split
+from trio_finger.usermap import Change, UserMap
+
+
+class Past:
+    """What to tell one follower before anything new.
+
+    Args:
+      users: remembers what has changed.
+      since: the number of the last change that the follower has heard of; ``None`` for one who
+        asks for nothing that is past.
+
+    Attributes:
+      until: the number of the last change that belongs to it.
+    """
+
+    def __init__(self, users: UserMap, since: int | None) -> None:
+        self.until = users.last_change
+        self._users = users
+        self._since = self.until if since is None else since
+        self._is_greeted = False
+
+    def take(self) -> Batch | None:
+        """Return what comes next; ``None`` if nothing does any more."""
+        if not self._is_greeted:
+            self._is_greeted = True
+            if self._since == self.until or self._users.changes_since(self._since).complete:
+                # Whoever is cut off before they have all of it comes back for the rest.
+                return Batch([make_hello(self._since, missed=False)])
+            return self._give_up()
+        if self._since >= self.until:
+            return None
+        recent = self._users.changes_since(self._since)
+        if not recent.complete:
+            return self._give_up()
+        news = (change for change in recent.changes if change.number <= self.until)
+        batch = next(split(map(make_message, news)), None)
+        self._since = self.until if batch is None else batch.messages[-1].number
+        return batch
+
+    def _give_up(self) -> Batch:
+        """Return what is said to those for whom too much has changed."""
+        self._since = self.until
+        return Batch([make_hello(self.until, missed=True)])
+
+
+def make_message(change: Change) -> Message:
+    """Make what is said of *change*."""
+    status = change.status
+    if status is None:
+        return make_gone(change.number, change.name)
+    return make_status(
+        change.number,
+        status.name,
+        status.text or status.details,
+        _iso(status.since),
+        _iso(status.until) if status.until else None,
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
