@@ -16,6 +16,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from trio_finger.counts import Counts
 from trio_finger.net import Connection
@@ -69,7 +70,7 @@ async def open_door() -> AsyncIterator[Door]:
                     counts=door.counts,
                 )
 
-            nursery.start_soon(serve)
+            nursery.start_soon(serve)  # noqa: ASYNC113
             yield door
             door.stop.set()
 
@@ -213,8 +214,8 @@ async def test_idle_connections_end_at_a_stop() -> None:
 async def test_who_has_just_connected_is_answered_at_a_stop() -> None:
     """Who has connected before the stop may still ask."""
     async with open_door() as door, await door.connect() as stream:
-        while not door.counts.open:
-            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked(0.01)
+        assert door.counts.open == 1
         door.stop.set()
         assert b"moshez" in await Client(stream).ask(make_request("/moshez"))
         assert await stream.receive_some() == b""

@@ -45,6 +45,7 @@ class Answer:
       headers: besides those that every answer has; names in small letters.
       modified: when it was last different, if that is known (UTC).
       etag: names this very content (RFC 9110, 8.8.3).
+      head: what goes before the content over HTTP/1.1, but for the time of day.
     """
 
     body: bytes
@@ -53,6 +54,12 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     modified: datetime | None = None
     etag: str = field(init=False)
+    head: bytes = field(init=False, repr=False)
+
+    @property
+    def kind(self) -> str:
+        """The kind of its code, as it is counted."""
+        return f"{self.code // 100}xx"
 
     @property
     def is_kept(self) -> bool:
@@ -62,6 +69,9 @@ class Answer:
     def __post_init__(self) -> None:
         digest = blake2b(self.body, digest_size=12).hexdigest()
         object.__setattr__(self, "etag", digest)
+        lines = [f"{name}: {value}\r\n" for name, value in self.all_headers()]
+        head = f"HTTP/1.1 {self.code} \r\n{''.join(lines)}"
+        object.__setattr__(self, "head", head.encode("latin-1"))
 
     def all_headers(self) -> Iterator[tuple[str, str]]:
         """Yield every header that does not depend on the connection."""

@@ -10,7 +10,7 @@ _END: Final = b"\r\n\r\n"
 _LONGEST: Final = 8 * 1024  # bytes; those of browsers have one or two
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """What is asked for, and how.
 
@@ -32,17 +32,17 @@ class _Reader:
 
     def __init__(self) -> None:
         self.target = b""
-        self.headers: dict[bytes, bytes] = {}
+        self.headers: dict[str, str] = {}
         self.is_simple = True
 
     def on_url(self, target: bytes) -> None:
         self.target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        key = name.decode("latin-1").lower()
         # Two that differ mean what only HTTP's long rules can say.
-        self.is_simple &= name not in self.headers
-        self.headers[name] = value
+        self.is_simple &= key not in self.headers
+        self.headers[key] = value.decode("latin-1")
 
 
 def parse_head(data: bytes) -> Head | None:
@@ -53,7 +53,7 @@ def parse_head(data: bytes) -> Head | None:
     if not data.startswith((b"GET /", b"POST /")):
         return None
     end = data.find(_END, 0, _LONGEST)
-    if end < 0:
+    if end < 0 or not data[:end].isascii():
         return None
     body = data[end + len(_END) :]
     reader = _Reader()
@@ -65,17 +65,9 @@ def parse_head(data: bytes) -> Head | None:
     except httptools.HttpParserError:
         return None
     headers = reader.headers
-    if not reader.is_simple or b"host" not in headers or parser.get_http_version() != "1.1":
+    if not reader.is_simple or "host" not in headers or parser.get_http_version() != "1.1":
         return None
     # How long the body is has to be said in the plain way, and that must be what is here.
-    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"%d" % len(body):
+    if "transfer-encoding" in headers or headers.get("content-length", "0") != str(len(body)):
         return None
-    try:
-        return Head(
-            parser.get_method().decode("ascii"),
-            reader.target.decode("ascii"),
-            {name.decode("ascii"): value.decode("ascii") for name, value in headers.items()},
-            body,
-        )
-    except UnicodeDecodeError:
-        return None
+    return Head(parser.get_method().decode(), reader.target.decode(), headers, body)

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, NoReturn
 from wsgiref.handlers import format_date_time
 
 import trio
@@ -35,6 +35,7 @@ from trio_finger.sources import Asker, Directory
 # may notice. All in seconds.
 _KEEP_ALIVE: Final = 15
 _FIRST_AT_STOP: Final = 1
+_LOOK: Final = 1  # between two looks at who waits
 
 # Names that need no decoding. Others are for the app.
 _USER: Final = re.compile(r"/(?P<tilde>~)?(?P<name>[A-Za-z0-9._-]+)(?P<online>/online)?")
@@ -99,14 +100,26 @@ class Lane:
         self._doors = doors
         self._counts = counts
         self._stop = stop
-        # What waits for a request, and for how many seconds that goes on when a stop comes.
-        self._waiting: dict[trio.CancelScope, float] = {}
+        # Since when who waits for a first request, and for a next one. One task looks at them
+        # now and then: a deadline for each request would take a fifth of the time for it.
+        self._first: dict[trio.CancelScope, float] = {}
+        self._next: dict[trio.CancelScope, float] = {}
 
-    async def shorten_waiting(self) -> None:
-        """Wait for the stop, and then end what waits for a request."""
-        await self._stop.wait()
-        for scope, grace in self._waiting.items():
-            scope.deadline = min(scope.deadline, trio.current_time() + grace)
+    async def end_waiting(self) -> NoReturn:
+        """End what waits too long, and when the stop comes what waits, for ever: cancel this."""
+        while True:
+            now, stopping = trio.current_time(), self._stop.is_set()
+            for scope, since in self._first.items():
+                if since + (_FIRST_AT_STOP if stopping else _KEEP_ALIVE) <= now:
+                    scope.cancel()
+            for scope, since in self._next.items():
+                if stopping or since + _KEEP_ALIVE <= now:
+                    scope.cancel()
+            if stopping:
+                await trio.sleep(_LOOK)
+            else:
+                with trio.move_on_after(_LOOK):
+                    await self._stop.wait()
 
     async def run(self, stream: Connection, data: bytes = b"") -> bytes | None:
         """Answer what is simple on *stream*, one request after the other.
@@ -122,42 +135,41 @@ class Lane:
           trio.BrokenResourceError: the client is gone.
           trio.TooSlowError: it does not ask, or does not read what it has asked for.
         """
-        wire = Wire(stream)
-        if not data:
-            data = await self._receive(wire, _FIRST_AT_STOP)
-        while data:
-            head = parse_head(data)
-            if head is None:
-                return data
-            path = self._path(head)
-            if head.method == "GET" and path in self._doors:
-                await self._doors[path](stream, head)
-                return None
-            answer = await self._answer(head, path)
-            if answer is None:
-                return data
-            self._counts.answered[f"{answer.code // 100}xx"] += 1
-            await wire.send(format_answer(answer))
-            data = await self._receive(wire, 0)
+        wire, waiting = Wire(stream), self._first
+        with trio.CancelScope() as scope:
+            if not data:
+                data = await self._receive(wire, waiting, scope)
+            while data:
+                head = parse_head(data)
+                if head is None:
+                    return data
+                path = self._path(head)
+                if head.method == "GET" and path in self._doors:
+                    await self._doors[path](stream, head)
+                    return None
+                answer = await self._answer(head, path)
+                if answer is None:
+                    return data
+                self._counts.answered[answer.kind] += 1
+                await wire.send(format_answer(answer))
+                if self._stop.is_set():
+                    break
+                waiting = self._next
+                data = await self._receive(wire, waiting, scope)
+        if scope.cancelled_caught and waiting is self._first and not self._stop.is_set():
+            raise trio.TooSlowError
         await finish(stream)
         return None
 
-    async def _receive(self, wire: Wire, grace: float) -> bytes:
-        """Return what comes next; empty if nothing does, or the stop has come.
-
-        Raises:
-          trio.TooSlowError: who has connected does not ask for anything.
-        """
-        patience = grace if self._stop.is_set() else _KEEP_ALIVE
-        with trio.move_on_after(patience) as scope:
-            self._waiting[scope] = grace
-            try:
-                return await wire.receive()
-            finally:
-                del self._waiting[scope]
-        if grace and not self._stop.is_set():
-            raise trio.TooSlowError
-        return b""
+    async def _receive(
+        self, wire: Wire, waiting: dict[trio.CancelScope, float], scope: trio.CancelScope
+    ) -> bytes:
+        """Return what comes next, and be among those who wait until it does."""
+        waiting[scope] = trio.current_time()
+        try:
+            return await wire.receive()
+        finally:
+            del waiting[scope]
 
     def _path(self, head: Head) -> str:
         """Return the path that is asked for, as it is within our own."""
@@ -197,7 +209,9 @@ class Lane:
 
 def format_answer(answer: Answer) -> bytes:
     """Return all that is sent, as Hypercorn sends it."""
-    lines = [f"HTTP/1.1 {answer.code} "]
-    lines += [f"{name}: {value}" for name, value in answer.all_headers()]
-    lines += [f"date: {format_date_time(time.time())}", "\r\n"]
-    return "\r\n".join(lines).encode("latin-1") + answer.body
+    return b"%bdate: %b\r\n\r\n%b" % (answer.head, _format_date(int(time.time())), answer.body)
+
+
+@lru_cache(maxsize=1)
+def _format_date(seconds: int) -> bytes:
+    return format_date_time(seconds).encode()

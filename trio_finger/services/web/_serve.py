@@ -43,7 +43,7 @@ async def serve_web(
     doors = {"/live": live.websocket, "/live.sse": live.events}
     lane = Lane(pages, directory, paths_of(app), doors, counts, stop)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lane.shorten_waiting)
+        nursery.start_soon(lane.end_waiting)
         nursery.start_soon(live.run, stop)
         await serve_app(Forwarded(app, site), listeners, before=lane.run, stop=stop, gate=gate)
         nursery.cancel_scope.cancel()
