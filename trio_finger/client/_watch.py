@@ -132,7 +132,8 @@ class Follower:
             self._tell("older changes are lost: the server does not remember them any more")
         self._connected, self._ever, self._failed = True, True, False
         self._newest = hello.number
-        if self._last is None:
+        # The server's clock may have been put back, or it is another one.
+        if self._last is None or (hello.missed and hello.number < self._last):
             self._last = hello.number
 
     def _tell_failure(self, reasons: list[Exception], delay: float) -> None:

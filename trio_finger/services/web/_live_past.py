@@ -27,29 +27,27 @@ class Past:
         self._users = users
         self._since = self.until if since is None else since
         self._is_greeted = False
+        self._is_missed = False
 
     def take(self) -> Batch | None:
-        """Return what comes next; ``None`` if nothing does any more."""
-        if not self._is_greeted:
-            self._is_greeted = True
-            if self._since == self.until or self._users.changes_since(self._since).complete:
-                # Whoever is cut off before they have all of it comes back for the rest.
-                return Batch([make_hello(self._since, missed=False)])
-            return self._give_up()
+        """Return what comes next; ``None`` if nothing does any more.
+
+        Where something is missing, that is said once, and all the same what there is is told.
+        """
+        recent = self._users.changes_since(self._since)
+        missed = self._since != self.until and not recent.complete
+        if not self._is_greeted or (missed and not self._is_missed):
+            self._is_greeted, self._is_missed = True, missed
+            # A number that is yet to come is from before the clock was put back. Else it is
+            # that of the follower: who is cut off before all is told comes back for the rest.
+            self._since = min(self._since, self.until)
+            return Batch([make_hello(self._since, missed=missed)])
         if self._since >= self.until:
             return None
-        recent = self._users.changes_since(self._since)
-        if not recent.complete:
-            return self._give_up()
         news = (change for change in recent.changes if change.number <= self.until)
         batch = next(split(map(make_message, news)), None)
         self._since = self.until if batch is None else batch.messages[-1].number
         return batch
-
-    def _give_up(self) -> Batch:
-        """Return what is said to those for whom too much has changed."""
-        self._since = self.until
-        return Batch([make_hello(self.until, missed=True)])
 
 
 def make_message(change: Change) -> Message:
