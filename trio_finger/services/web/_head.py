@@ -1,5 +1,6 @@
 """A simple request: one that is here as a whole, alone, and says plainly what it is."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,9 @@ from typing import Final
 import httptools
 
 _END: Final = b"\r\n\r\n"
+# httptools would take a line that is nearly like this one, too.
+_LINE: Final = re.compile(rb"(?P<method>GET|POST) (?P<target>/[!-~]*) HTTP/1\.1\r\n")
+
 _LONGEST: Final = 8 * 1024  # bytes; those of browsers have one or two
 
 
@@ -31,18 +35,14 @@ class _Reader:
     """Hears from httptools what is in a request."""
 
     def __init__(self) -> None:
-        self.target = b""
         self.headers: dict[str, str] = {}
         self.is_simple = True
-
-    def on_url(self, target: bytes) -> None:
-        self.target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.decode("latin-1").lower()
         # Two that differ mean what only HTTP's long rules can say.
         self.is_simple &= key not in self.headers
-        self.headers[key] = value.decode("latin-1")
+        self.headers[key] = value.decode("latin-1").strip(" \t")
 
 
 def parse_head(data: bytes) -> Head | None:
@@ -50,10 +50,9 @@ def parse_head(data: bytes) -> Head | None:
 
     That says nothing against it: it may be in pieces, or be followed by others, or be wrong.
     """
-    if not data.startswith((b"GET /", b"POST /")):
-        return None
+    line = _LINE.match(data)
     end = data.find(_END, 0, _LONGEST)
-    if end < 0 or not data[:end].isascii():
+    if line is None or end < 0 or not data[:end].isascii():
         return None
     body = data[end + len(_END) :]
     reader = _Reader()
@@ -65,9 +64,9 @@ def parse_head(data: bytes) -> Head | None:
     except httptools.HttpParserError:
         return None
     headers = reader.headers
-    if not reader.is_simple or "host" not in headers or parser.get_http_version() != "1.1":
+    if not reader.is_simple or "host" not in headers:
         return None
     # How long the body is has to be said in the plain way, and that must be what is here.
     if "transfer-encoding" in headers or headers.get("content-length", "0") != str(len(body)):
         return None
-    return Head(parser.get_method().decode(), reader.target.decode(), headers, body)
+    return Head(line["method"].decode(), line["target"].decode(), headers, body)
