@@ -1,18 +1,7 @@
 /* One query after the other, as the load of every measurement makes them: see load.c. */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "client.h"
 
-#define SECOND 1000000000LL
+
 #define TEXT 256 /* bytes of a query, and of an answer's beginning */
 
 struct asking { /* one query that is under way */
@@ -24,10 +13,8 @@ struct asking { /* one query that is under way */
 };
 
 static const char *query_pattern = "user%", *answer_pattern = "user% ";
-static struct sockaddr_in server = {.sin_family = AF_INET};
-static uint64_t names = 10000, seed = 88172645463325252ULL;
+static uint64_t names = 10000;
 static unsigned sources = 0;
-static int poller;
 static uint64_t begun, total = 20000, rate = 0;
 
 /* In memory that all processes share: what came of it, each in its own place. */
@@ -36,22 +23,6 @@ static struct result {
     char first_error[2 * TEXT];
 } *result;
 static int64_t *times;
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void die(const char *what) {
-    perror(what);
-    exit(2);
-}
-
-static uint64_t draw(uint64_t below) { /* xorshift64* */
-    seed ^= seed >> 12, seed ^= seed << 25, seed ^= seed >> 27;
-    return (seed * 2685821657736338717ULL >> 16) % below;
-}
 
 /* Write the pattern with the number where its first % is; return the length. */
 static size_t fill(char *out, const char *pattern, uint64_t number, const char *end) {
@@ -87,15 +58,7 @@ static void begin(struct asking *one, int64_t when) {
     one->answer_length = fill(one->answer, answer_pattern, number, "");
     one->got = 0;
     one->began = when;
-    one->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (one->fd < 0) die("load: socket");
-    if (sources) {
-        struct sockaddr_in own = {.sin_family = AF_INET};
-        int yes = 1; /* the port is chosen by connect(), which knows what is free */
-        own.sin_addr.s_addr = htonl(0x7f010001 + begun % sources);
-        setsockopt(one->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-        if (bind(one->fd, (struct sockaddr *)&own, sizeof own) < 0) die("load: bind");
-    }
+    one->fd = open_socket(begun, sources);
     begun++;
     if (connect(one->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS) {
         fail(one, "connect: ", errno), end(one);

@@ -13,22 +13,11 @@
  * Other messages are read over, pings are answered, and whoever is sent away has failed and
  * stays away. The end of standard input closes all connections and ends it.
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <netinet/in.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "client.h"
 
-#define SECOND 1000000000LL
+#include <getopt.h>
+#include <sys/resource.h>
+
 #define ROOM 4096 /* bytes of the answer's head, of a frame, and of a message */
 
 /* The key and what has to become of it are the example of RFC 6455, 1.3: the same for all,
@@ -49,24 +38,11 @@ static struct follower {
     char incoming[ROOM], message[ROOM + 1];
 } *all;
 
-static struct sockaddr_in server = {.sin_family = AF_INET};
 static const char *path = "/live";
 static char words[ROOM]; /* that the message has to hold */
 static unsigned total = 5000, sources = 0, begun, greeted, following, heard;
 static uint64_t failed;
 static char first_error[256];
-static int poller;
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void die(const char *what) {
-    perror(what);
-    exit(2);
-}
 
 static void fail(struct follower *one, const char *what, int error) {
     if (!failed++)
@@ -78,15 +54,7 @@ static void fail(struct follower *one, const char *what, int error) {
 }
 
 static void begin(struct follower *one) {
-    one->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (one->fd < 0) die("followers: socket");
-    if (sources) {
-        struct sockaddr_in own = {.sin_family = AF_INET};
-        int yes = 1; /* the port is chosen by connect(), which knows what is free */
-        own.sin_addr.s_addr = htonl(0x7f010001 + begun % sources);
-        setsockopt(one->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-        if (bind(one->fd, (struct sockaddr *)&own, sizeof own) < 0) die("followers: bind");
-    }
+    one->fd = open_socket(begun, sources);
     begun++;
     one->state = CONNECTING;
     if (connect(one->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS) {

@@ -14,23 +14,12 @@
  * One process is enough, since nothing is opened or closed for a request. Prints one line
  * of JSON, times in microseconds, how busy it was itself, and how many connections it took.
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "client.h"
 
-#define SECOND 1000000000LL
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+
 #define TEXT 2048   /* bytes of a request */
 #define ROOM 65536  /* bytes of an answer, with its head */
 #define MOST 256    /* connections */
@@ -44,28 +33,10 @@ struct line { /* one connection, and the request that is under way on it */
 };
 
 static const char *path_pattern = "/user%", *body_pattern = NULL, *answer_pattern = "user% ";
-static struct sockaddr_in server = {.sin_family = AF_INET};
-static uint64_t names = 10000, seed = 88172645463325252ULL;
+static uint64_t names = 10000;
 static uint64_t answered, failed, opened, room = 1000000;
 static int64_t *times;
 static char first_error[256];
-static int poller;
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void die(const char *what) {
-    perror(what);
-    exit(2);
-}
-
-static uint64_t draw(uint64_t below) { /* xorshift64* */
-    seed ^= seed >> 12, seed ^= seed << 25, seed ^= seed >> 27;
-    return (seed * 2685821657736338717ULL >> 16) % below;
-}
 
 /* Write the pattern with the number where it has a %; return the length. */
 static size_t fill(char *out, const char *pattern, uint64_t number) {
@@ -118,8 +89,7 @@ static void send_request(struct line *one) {
 
 static void open_line(struct line *one) {
     int yes = 1;
-    one->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (one->fd < 0) die("http_load: socket");
+    one->fd = open_socket(0, 0);
     setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     opened++;
     if (connect(one->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS) {
