@@ -13,7 +13,6 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Re
 import pytest
 import trio
 from hypothesis import given
-from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -23,9 +22,7 @@ from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_STATUS
-from trio_finger.services.web import Pages, Site, _app, serve_web
-from trio_finger.services.web._access import Doorkeeper
-from trio_finger.services.web._session import add_session
+from trio_finger.services.web import Pages, Site, serve_web
 from trio_finger.sources import Directory
 from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
 from trio_finger.usermap import ANYBODY, Status, UserMap, make_token
@@ -147,7 +144,7 @@ class Browser:
         self.site = site
         self.store = FragileStore(100)
         self.users = UserMap(self.store, clock=lambda: self.now)
-        self.app = with_session(make_app(self.users, site), self.users, site)
+        self.app = make_app(self.users, site)
         self.cookies: dict[str, str] = {}
         self.base = Pages(Directory(self.users), site).base
 
@@ -221,14 +218,6 @@ class Browser:
     def texts(self) -> dict[str, str]:
         """What everybody is up to."""
         return {status.name: status.text for status in self.users}
-
-
-def with_session(app: QuartTrio, users: UserMap, site: Site) -> QuartTrio:
-    """Return *app* with what this is about, if it lacks that."""
-    if all(rule.rule != "/me" for rule in app.url_map.iter_rules()):
-        pages = Pages(Directory(users), site)
-        add_session(app, pages, Doorkeeper(users, pages.names))
-    return app
 
 
 @pytest.fixture
@@ -805,17 +794,12 @@ class Client:
 
 
 @pytest.fixture
-def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the real door have it, too, and let refusals, of which there are few, take no time."""
-
-    def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
-        return with_session(_app.create_app(directory, pages, counts), directory.users, pages.site)
-
-    monkeypatch.setattr("trio_finger.services.web._serve.create_app", create_app)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let refusals, of which there are few, take no time."""
     monkeypatch.setattr("trio_finger.services.web._access._FIRST_DELAY", 0)
 
 
-@pytest.mark.usefixtures("everywhere")
+@pytest.mark.usefixtures("quick")
 async def test_over_http(browser: Browser) -> None:
     """A client with a cookie jar signs in, sets, clears and signs out over a real connection."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
