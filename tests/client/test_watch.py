@@ -114,7 +114,7 @@ async def test_missed(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
         assert await follower.get() == [(9, "Happy")]
     assert follower.words[1:] == [
         "connected again",
-        "older changes are lost: the server does not remember them any more",
+        "some changes may be missing: the server does not remember all that far back",
     ]
 
 

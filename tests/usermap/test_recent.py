@@ -282,7 +282,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def test_restart_goes_on(url: str) -> None:
-    """Who comes back after a restart gets what was set meanwhile, and nothing again."""
+    """Who comes back after a restart gets what was set meanwhile, and nothing again.
+
+    That may not be all: what was cleared, or changed in the users file, nobody knows.
+    """
     async with open_store(url) as store:
         users = UserMap(store, clock=(clock := Clock()))
         await users.load()
@@ -297,12 +300,15 @@ async def test_restart_goes_on(url: str) -> None:
         await users.replace_file(FILE)
         for place, change in enumerate(before):
             found = users.changes_since(change.number)
-            assert found == Recent(before[place + 1 :], complete=True)
+            assert found == Recent(before[place + 1 :], complete=False)
             assert numbers(found.changes) == numbers(before[place + 1 :])
         assert users.latest(20) == before[::-1]
+        begun = users.last_change
+        assert users.changes_since(begun) == Recent([], complete=True)
         await tell(users, "moshez", "later")
         assert users.last_change > before[-1].number
-        found = users.changes_since(before[-1].number)
+        assert said(users.changes_since(before[-1].number).changes) == [("moshez", "later")]
+        found = users.changes_since(begun)
         assert found.complete
         assert said(found.changes) == [("moshez", "later")]
 
@@ -349,16 +355,14 @@ async def test_restart_without_a_history() -> None:
 
 
 async def test_history_longer_than_the_past() -> None:
-    """Of a long history the newest are remembered, and who knows less has missed something."""
+    """Of a long history the newest are remembered."""
     store = MemoryStore(PAST_SIZE + 10)
     since = [START + n * timedelta(seconds=1) for n in range(PAST_SIZE + 10)]
     await store.write([Told("moshez", f"{n}", moment, None) for n, moment in enumerate(since)])
     users = await started(store)
     found = users.changes_since(microseconds(since[10]))
-    assert found.complete
     assert said(found.changes) == [("moshez", f"{n}") for n in range(11, PAST_SIZE + 10)]
     found = users.changes_since(microseconds(since[9]))
-    assert not found.complete
     assert len(found.changes) == PAST_SIZE
 
 
@@ -384,7 +388,7 @@ async def test_first_of_all_is_before_1970() -> None:
     await store.write([Told("moshez", "set", datetime(1, 1, 1, tzinfo=UTC), None)])
     users = await started(store)
     assert numbers(users.latest(1)) == [1]
-    assert users.changes_since(1) == Recent([], complete=True)
+    assert users.changes_since(1) == Recent([], complete=False)
 
 
 async def test_unreadable_history() -> None:

@@ -7,7 +7,7 @@ each is greater than the one before, whatever the clock says.
 What a person set has the moment of it for its number, and the store's history knows that
 moment as well. So after a restart the past is made anew from the history, with the numbers
 that it had before, and who comes back then gets what was set meanwhile. The history knows
-nothing of what was cleared, has ended, or was in the users file; neither does this then.
+nothing of what was cleared, has ended, or was in the users file: so that is not all of it.
 """
 
 from collections import deque
@@ -72,8 +72,7 @@ class RecentChanges:
         self._clock = clock
         self._entries: deque[_Entry] = deque(maxlen=PAST_SIZE)
         self._next = 1  # no change to come has a smaller number
-        self._seeded = 0  # changes up to this number are from the history
-        self._begin = 0  # those after this number are all there, but for what was pushed out
+        self._seeded = 0  # changes up to this number are from the history, which lacks some
 
     # Writing
 
@@ -87,7 +86,6 @@ class RecentChanges:
         self.look_at_clock()
         self._seeded = self.last = self._next
         self._next += 1
-        self._begin = self._entries[0][0] if self._entries else self.last
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -141,6 +139,7 @@ class RecentChanges:
         changes = list(self._backwards(number))
         changes.reverse()
         # A number that is yet to come is from an earlier run, before the clock was put back.
+        # One before we began may lack what the history knows nothing of.
         return Recent(changes, self._oldest() <= number <= self.last)
 
     def latest(self, limit: int, key: str | None) -> list[Change]:
@@ -151,7 +150,7 @@ class RecentChanges:
     def _oldest(self) -> int:
         """Return from which number on nothing is missing."""
         is_full = len(self._entries) == self._entries.maxlen
-        return self._entries[0][0] if is_full else self._begin
+        return max(self._seeded, self._entries[0][0] if is_full else 0)
 
     def _backwards(
         self, number: int = 0, *, key: str | None = None, there: bool = False
