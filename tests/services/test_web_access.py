@@ -411,7 +411,7 @@ async def test_what_is_no_success(browser: Browser, autojump_clock: MockClock) -
         await browser.fail()
     await browser.send("GET", "/moshez")
     assert (await browser.send(data=""))[0] == 400
-    assert (await browser.send("DELETE"))[0] == 400
+    assert (await browser.send("DELETE"))[0] == 404
     assert (await browser.fail())[0] == 4
 
 

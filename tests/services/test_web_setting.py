@@ -231,7 +231,7 @@ async def test_delete(door: Door) -> None:
 
 
 async def test_delete_whom_the_file_has_not(door: Door) -> None:
-    """Where the file says nothing there is, after a DELETE, nobody; and then nothing to clear."""
+    """Where the file says nothing there is, after a DELETE, nobody: another is a 404."""
     bearer = f"Bearer {await door.hand_out('new')}"
     assert await door.put("Here", "new", Authorization=bearer) == (200, "ok\r\n")
     assert door.texts == BEFORE | {"new": "Here"}
@@ -239,7 +239,14 @@ async def test_delete_whom_the_file_has_not(door: Door) -> None:
     assert (code, body) == (200, "ok\r\n")
     assert door.texts == BEFORE
     code, body, _ = await door.ask("DELETE", "/~new/status", Authorization=bearer)
-    assert (code, body) == (400, "error: no such user\r\n")
+    assert (code, body) == (404, "error: no such user\r\n")
+    how = {"Authorization": bearer, "Content_Type": "application/json"}
+    for data in ('{"status": null}', '{"plan": ""}', '{"status": "", "plan": null}'):
+        assert await door.put(data, "new", **how) == (404, "error: no such user\r\n")
+    assert await door.put("", "new", Authorization=bearer) == (
+        400,
+        "error: the status is empty; DELETE clears it\r\n",
+    )
 
 
 async def test_credentials(door: Door) -> None:

@@ -1,5 +1,6 @@
 """The pages: a Quart app that reads the user map and keeps nothing itself."""
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -8,8 +9,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
 from trio_finger.counts import Counts
+from trio_finger.protocol.accept import Form
 from trio_finger.services.web._access import Doorkeeper, Visitor
 from trio_finger.services.web._answer import (
+    BY_FORM,
     HEADERS,
     NEVER_KEPT,
     REVALIDATE,
@@ -22,7 +25,8 @@ from trio_finger.services.web._asking import get_asker, get_form, get_url
 from trio_finger.services.web._feeds import add_feeds
 from trio_finger.services.web._index import Selection, tell_index
 from trio_finger.services.web._long import Long, respond_in_pieces
-from trio_finger.services.web._pages import STATIC, VERSION, Pages
+from trio_finger.services.web._openapi import add_openapi
+from trio_finger.services.web._pages import CONTENT_TYPES, STATIC, VERSION, Pages
 from trio_finger.services.web._session import add_session
 from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web._user import tell_user
@@ -65,6 +69,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     add_session(app, pages, doorkeeper)
     add_feeds(app, directory, pages)
     add_webfinger(app, directory, pages)
+    add_openapi(app, pages)
 
     @app.get("/")
     async def index() -> Response:
@@ -109,7 +114,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     @app.get("/live.sse")
     async def live() -> Response:
         """Say why it was not the lane that took the request."""
-        line = "This is served to a GET over HTTP/1.1 that names nothing twice; see the README."
+        line = "This is served to a GET over HTTP/1.1 that names nothing twice."
         return await respond(plain(line, 426, ("upgrade", "websocket"), *NEVER_KEPT))
 
     @app.post("/RPC2")
@@ -130,16 +135,12 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     async def unavailable(_: UnavailableError) -> Response:
         if request.path.endswith("/online"):
             return await respond(plain(_TRY_LATER, 503, _RETRY))
-        page = pages.render("error.html", 503, title=_TRY_LATER, words=_WHY_LATER)
-        response = await respond(page)
-        response.headers["Retry-After"] = _RETRY[1]
-        return response
+        return await respond(_tell_fault(pages, 503, _TRY_LATER, _WHY_LATER, _RETRY))
 
     @app.errorhandler(HTTPException)
     async def error(fault: HTTPException) -> Response:
         code = fault.code or 500
-        page = pages.render("error.html", code, title=fault.name, words=fault.description)
-        response = await respond(page)
+        response = await respond(_tell_fault(pages, code, fault.name, fault.description or ""))
         # Some faults have something to say in a header, such as Allow.
         response.headers.update(
             {name: value for name, value in fault.get_headers() if name != "Content-Type"}
@@ -155,6 +156,20 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
         return response
 
     return app
+
+
+def _tell_fault(
+    pages: Pages, code: int, title: str, words: str, *headers: tuple[str, str]
+) -> Answer:
+    """Tell what has gone wrong, in the form that is asked for."""
+    match form := get_form():
+        case Form.HTML:
+            body = pages.render("error.html", code, title=title, words=words).body
+        case Form.JSON:
+            body = json.dumps({"error": f"{title}: {words}"}, ensure_ascii=False).encode() + b"\n"
+        case Form.TEXT:
+            body = f"{title}: {words}\n".encode()
+    return Answer(body, CONTENT_TYPES[form], code, (BY_FORM, *headers))
 
 
 def paths_of(app: QuartTrio) -> frozenset[str]:

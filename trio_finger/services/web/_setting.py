@@ -43,12 +43,17 @@ async def read_body(request: Request) -> bytes:
 async def _answer(name: str, doorkeeper: Doorkeeper) -> Response:
     try:
         visitor = Visitor(doorkeeper, request)
-        await visitor.identify()  # before anything is made of what a stranger sent
+        caller = await visitor.identify()  # before anything is made of what a stranger sent
         asked = await _read_request(name)
-        status = await visitor.set(asked)
+        try:
+            status = await visitor.set(asked)
+        except RefusedError as error:
+            # Of who is not there, there is nothing to clear.
+            is_missing = not (asked.status or asked.plan) and doorkeeper.users.own(caller) is None
+            return _reply(404 if is_missing else 400, format_error(str(error)))
     except AccessError as error:
         return _reply(error.code, format_error(str(error)))
-    except (SetterError, RefusedError) as error:
+    except SetterError as error:
         return _reply(400, format_error(str(error)))
     except StoreError as error:
         return _reply(503, format_error(str(error)))
