@@ -269,7 +269,7 @@ async def test_connected_again() -> None:
         "connection lost: the server is too busy, or we are too slow for it (1013); "
         "trying again in a while",
         "connected again",
-        "some changes may be missing: the server does not remember all that far back",
+        "some changes may be missing: the server does not remember all of them",
     ]
 
 

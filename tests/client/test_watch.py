@@ -114,7 +114,7 @@ async def test_missed(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
         assert await follower.get() == [(9, "Happy")]
     assert follower.words[1:] == [
         "connected again",
-        "some changes may be missing: the server does not remember all that far back",
+        "some changes may be missing: the server does not remember all of them",
     ]
 
 

@@ -92,6 +92,7 @@ class Client:
             event = reader.next_event()
             if event is h11.NEED_DATA:
                 data = await self._stream.receive_some()
+                assert data, raw
                 raw += data
                 reader.receive_data(data)
             elif isinstance(event, h11.EndOfMessage):
@@ -129,7 +130,7 @@ REQUESTS = st.builds(
     more=st.sampled_from(
         [b"", b"Accept-Language: de\r\n", b"Connection: keep-alive\r\n", b"X-Odd: 1\r\n"]
     ),
-    host=st.sampled_from(["h:8000", "finger.example", "[::1]:80", "a<b", "127.0.0.1"]),
+    host=st.sampled_from(["h:8000", "finger.example", "[::1]:80", "a_b.", "127.0.0.1"]),
 )  # fmt: skip
 
 
@@ -248,3 +249,43 @@ async def test_back_in_the_lane() -> None:
                 assert await client.ask(other) == await client.ask(simple)
                 assert len(answered) == count + 1
         assert door.counts.answered == {"2xx": 10}
+
+
+@pytest.mark.parametrize(
+    "host", ["a<b", "..", "a..b", "x" * 64, "h:x", "h:123456", "[x]", "a b", ""]
+)
+@pytest.mark.parametrize("more", [b"", TO_THE_APP])
+async def test_host_that_cannot_be(host: str, more: bytes) -> None:
+    """A host that nobody can have is the client's mistake, and no fault of ours (T18)."""
+    async with open_door() as door, await door.connect() as stream:
+        answer = await Client(stream).ask(make_request("/moshez", host=host, more=more))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_length_and_chunks() -> None:
+    """A body that has both a length and chunks is refused, and so is what may be behind it."""
+    async with open_door() as door, await door.connect() as stream:
+        head = b"POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        assert (await Client(stream).ask(head + chunks)).startswith(b"HTTP/1.1 400 ")
+        assert await stream.receive_some() == b""
+
+
+@pytest.mark.parametrize("path", ["/moshez", "/live.sse"])
+async def test_head_in_pieces(path: str) -> None:
+    """A head that comes in pieces is that of a simple request as soon as it is whole."""
+    async with open_door() as door, await door.connect() as stream:
+        for byte in make_request(path):
+            await stream.send_all(bytes([byte]))
+            await wait_all_tasks_blocked()
+        answer = await stream.receive_some()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert (b"text/event-stream" in answer) == (path == "/live.sse")
+
+
+async def test_cookies_in_pieces() -> None:
+    """Who follows may have cookies of other places, in several lines, in any characters."""
+    async with open_door() as door, await door.connect() as stream:
+        cookies = "Cookie: a=b\r\nCookie: c=\u00e9\r\n".encode("latin-1")
+        await stream.send_all(make_request("/live.sse", more=cookies))
+        assert b"text/event-stream" in await stream.receive_some()

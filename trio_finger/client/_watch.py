@@ -129,7 +129,7 @@ class Follower:
         if self._failed:
             self._tell("connected again" if self._ever else f"connected to {self._place}")
         if hello.missed:
-            self._tell("some changes may be missing: the server does not remember all that far back")
+            self._tell("some changes may be missing: the server does not remember all of them")
         self._connected, self._ever, self._failed = True, True, False
         self._newest = hello.number
         # The server's clock may have been put back, or it is another one.

@@ -114,7 +114,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     @app.get("/live.sse")
     async def live() -> Response:
         """Say why it was not the lane that took the request."""
-        line = "This is served to a GET over HTTP/1.1 that names nothing twice."
+        line = "What is live is asked for by one plain GET over HTTP/1.1 at a time."
         return await respond(plain(line, 426, ("upgrade", "websocket"), *NEVER_KEPT))
 
     @app.post("/RPC2")

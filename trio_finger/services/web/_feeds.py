@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
@@ -28,13 +28,15 @@ from trio_finger.store import Past, StoreError
 
 _LENGTH: Final = 50  # entries; with the longest statuses a feed has some 150 KB then
 
+_SETTLED: Final = timedelta(seconds=2)
+
 # A feed has to say when there was something new last. One with nothing in it says this.
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """A feed, and since when it is as it is; ``None`` if nothing was ever said."""
+    """A feed, and when it may have changed last; ``None`` if that was just now."""
 
     feed: Feed
     modified: datetime | None
@@ -124,7 +126,6 @@ class _Editor:
 
     def _tell(self, who: str, said: Iterable[Past], url: str, page: str, id_: str) -> _News:
         newest = sorted(said, key=lambda past: past.since, reverse=True)
-        modified = newest[0].since if newest else None
         entries: dict[str, Entry] = {}
         for past in newest:
             if past.text:
@@ -135,10 +136,20 @@ class _Editor:
             title=f"{who} at {self._pages.site.name}",
             page=page,
             icon=f"{url}/static/icon.svg",
-            updated=_iso(modified or _NEVER),
+            updated=_iso(newest[0].since if newest else _EPOCH),
             entries=list(islice(entries.values(), _LENGTH)),
         )
-        return _News(feed, modified)
+        return _News(feed, self._modified())
+
+    def _modified(self) -> datetime | None:
+        """Return when anything was last different, which this may have been; ``None`` for just now.
+
+        What is left out of a feed has no moment in it. And HTTP counts in seconds: within
+        this one, there may be something new still (RFC 9110, 8.8.2.2).
+        """
+        number = self._directory.users.last_change
+        modified = _EPOCH + timedelta(microseconds=number)
+        return modified if number and datetime.now(UTC) - modified > _SETTLED else None
 
     def _describe(self, past: Past, url: str) -> Entry:
         moment = _iso(past.since)

@@ -11,7 +11,7 @@ _END: Final = b"\r\n\r\n"
 # httptools would take a line that is nearly like this one, too.
 _LINE: Final = re.compile(rb"(?P<method>GET|POST) (?P<target>/[!-~]*) HTTP/1\.1\r\n")
 
-_LONGEST: Final = 8 * 1024  # bytes; those of browsers have one or two
+_LONGEST: Final = 16 * 1024  # bytes; those of browsers have one or two
 
 
 @dataclass(slots=True)
@@ -40,9 +40,19 @@ class _Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.decode("latin-1").lower()
+        value = value.strip(b" \t")
+        if key == "cookie" and key in self.headers:  # it may come in pieces (RFC 9113, 8.2.3)
+            self.headers[key] += f"; {value.decode('latin-1')}"
+            return
         # Two that differ mean what only HTTP's long rules can say.
         self.is_simple &= key not in self.headers
-        self.headers[key] = value.decode("latin-1").strip(" \t")
+        self.headers[key] = value.decode("latin-1")
+
+
+def is_begun(data: bytes) -> bool:
+    """Whether *data* may be the beginning of the head of a GET, the rest of which is to come."""
+    is_get = data[:5] == b"GET /"[: len(data)]
+    return is_get and len(data) < _LONGEST and _END not in data
 
 
 def parse_head(data: bytes) -> Head | None:
@@ -52,7 +62,7 @@ def parse_head(data: bytes) -> Head | None:
     """
     line = _LINE.match(data)
     end = data.find(_END, 0, _LONGEST)
-    if line is None or end < 0 or not data[:end].isascii():
+    if line is None or end < 0:
         return None
     body = data[end + len(_END) :]
     reader = _Reader()

@@ -71,8 +71,11 @@ async def tell_index(
     """
     # Before the users are, so that who goes on from there misses nothing.
     last_change = directory.users.last_change
-    users, more = await _select(directory.everybody, selection)
-    rest = f"{url}/{selection.rest(users[-1].name)}" if more else None
+    async with pages.turns:  # a crowd of these would keep everybody else waiting
+        found, more = await _select(directory.everybody, selection)
+    users = _Listed(directory, found)
+    rest = f"{url}/{selection.rest(found[-1].name)}" if more else None
+    del found
     match form:
         case Form.HTML:
             pieces = pages.render_pieces(
@@ -89,7 +92,30 @@ async def tell_index(
             pieces = _members((pages.describe(user, url) for user in users), rest)
         case Form.TEXT:
             pieces = (f"{user.name}: {user.text or user.details or NO_STATUS}\n" for user in users)
-    return Long(pieces, CONTENT_TYPES[form], (BY_FORM,))
+    return Long(pieces, CONTENT_TYPES[form], (BY_FORM,), pages.turns)
+
+
+class _Listed:
+    """Who stands in a list: who is slow to read it shall not keep what everybody was up to.
+
+    Args:
+      directory: knows what they are up to.
+      found: who they are.
+    """
+
+    def __init__(self, directory: Directory, found: Iterable[Status]) -> None:
+        self._users = directory.users
+        # A service, or a user without a status, is kept whole; of others there are many.
+        self._entries = [status.name if status.text else status for status in found]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Status]:
+        for entry in self._entries:
+            status = self._users.get(entry) if isinstance(entry, str) else entry
+            if status is not None:  # not gone meanwhile
+                yield status
 
 
 def _members(users: Iterable[Mapping[str, object]], rest: str | None) -> Iterator[str]:

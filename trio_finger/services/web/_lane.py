@@ -23,8 +23,9 @@ from trio_finger.counts import Counts
 from trio_finger.net import Connection, finish
 from trio_finger.protocol.accept import Form, choose_form
 from trio_finger.services.web._answer import NEVER_KEPT, XML, Answer
-from trio_finger.services.web._head import Head, parse_head
+from trio_finger.services.web._head import Head, is_begun, parse_head
 from trio_finger.services.web._pages import Pages
+from trio_finger.services.web._plausible import HOST
 from trio_finger.services.web._user import tell_user
 from trio_finger.services.web._wire import Wire
 from trio_finger.services.web.xmlrpc import answer_reading
@@ -39,7 +40,6 @@ _LOOK: Final = 1  # between two looks at who waits
 
 # Names that need no decoding. Others are for the app.
 _USER: Final = re.compile(r"/(?P<tilde>~)?(?P<name>[A-Za-z0-9._-]+)(?P<online>/online)?")
-_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 # What proxies say of a client. All that could change is who is told of the address of a page.
 _FORWARDED: Final = (
@@ -140,6 +140,7 @@ class Lane:
             if not data:
                 data = await self._receive(wire, waiting, scope)
             while data:
+                data = await self._receive_rest(wire, scope, data)
                 head = parse_head(data)
                 if head is None:
                     return data
@@ -154,12 +155,26 @@ class Lane:
                 await wire.send(format_answer(answer))
                 if self._stop.is_set():
                     break
-                waiting = self._next
+                waiting, data = self._next, b""
                 data = await self._receive(wire, waiting, scope)
-        if scope.cancelled_caught and waiting is self._first and not self._stop.is_set():
+        if scope.cancelled_caught and (data or waiting is self._first) and not self._stop.is_set():
             raise trio.TooSlowError
         await finish(stream)
         return None
+
+    async def _receive_rest(self, wire: Wire, scope: trio.CancelScope, data: bytes) -> bytes:
+        """Return *data*, and what is still to come of the head that it may be the beginning of."""
+        since = trio.current_time()
+        while is_begun(data):
+            self._first[scope] = since  # it is owed an answer, at a stop, too
+            try:
+                more = await wire.receive()
+            finally:
+                del self._first[scope]
+            if not more:
+                break
+            data += more
+        return data
 
     async def _receive(
         self, wire: Wire, waiting: dict[trio.CancelScope, float], scope: trio.CancelScope
@@ -180,7 +195,7 @@ class Lane:
     async def _answer(self, head: Head, path: str) -> Answer | None:
         """Return the answer, if nobody but the user map and the store is needed for it."""
         headers = head.headers
-        if not headers.keys() <= _HEADERS or not _HOST.fullmatch(headers["host"]):
+        if not headers.keys() <= _HEADERS or not HOST.fullmatch(headers["host"]):
             return None
         if headers.get("connection", "keep-alive").lower() != "keep-alive":
             return None

@@ -10,9 +10,11 @@ from typing import Final
 
 import trio
 
-from trio_finger.net import Connection, Gate, finish, peer_name, send_in_pieces
+from trio_finger.net import Connection, Gate, finish, peer_host, peer_name, send_in_pieces
+from trio_finger.protocol.forwarded import Proxy, find_client
 from trio_finger.services.web._answer import Answer, plain
 from trio_finger.services.web._events import EventStream, format_head
+from trio_finger.services.web._forwarded import read_claims
 from trio_finger.services.web._head import Head
 from trio_finger.services.web._lane import format_answer
 from trio_finger.services.web._live_follower import Follower
@@ -34,6 +36,7 @@ class Live:
       users: what is told.
       names: what browsers may call us, casefolded.
       gate: counts and logs, as for all connections of the web door.
+      proxies: who is believed in what they say of a client.
       limit: how many may follow at once.
 
     Attributes:
@@ -45,12 +48,14 @@ class Live:
         users: UserMap,
         names: Collection[str],
         gate: Gate,
+        proxies: Collection[Proxy] = (),
         *,
         limit: int = MOST_FOLLOWERS,
     ) -> None:
         self._hub = Hub(users, {WebSocket.beat_seconds, EventStream.beat_seconds})
         self._names = names
         self._gate = gate
+        self._proxies = proxies
         self._limit = limit
         self.following = 0
 
@@ -81,9 +86,8 @@ class Live:
         if self._is_foreign(stream, head):
             damper = self._gate.damper
             path, words = head.target.partition("?")[0], "another site may not listen here"
-            damper.say(
-                damper.log.warning, "denied", peer=peer_name(stream), path=path, reason=words
-            )
+            peer = self._find_client(stream, head)
+            damper.say(damper.log.warning, "denied", peer=peer, path=path, reason=words)
             await self._refuse(stream, plain(words, 403, _CLOSE))
             return
         try:
@@ -111,6 +115,12 @@ class Live:
             secure=isinstance(stream, trio.SSLStream),
             names=self._names,
         )
+
+    def _find_client(self, stream: Connection, head: Head) -> str:
+        """Return who it is, for the log, as a proxy may have said."""
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in head.headers.items()]
+        found = find_client(peer_host(stream), read_claims(headers), self._proxies)
+        return peer_name(stream) if found.client is None else str(found.client)
 
     async def _refuse(self, stream: Connection, answer: Answer) -> None:
         self._count(str(answer.code))

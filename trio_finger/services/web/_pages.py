@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+import trio
 from jinja2 import DictLoader, Environment
 
 from trio_finger.protocol.accept import Form
@@ -45,6 +46,9 @@ CONTENT_TYPES: Final = MappingProxyType(
     }
 )
 
+# How many long answers are worked on in turn with everybody else.
+_TURNS: Final = 2
+
 NO_SUCH_USER: Final = "No such user"
 NO_STATUS: Final = "No status"
 
@@ -71,6 +75,7 @@ class Pages:
       site: the same.
       base: what comes before every path of ours; empty, or ``/`` and more.
       names: what browsers may call us, casefolded.
+      turns: whoever works on a long answer has one.
     """
 
     def __init__(self, directory: Directory, site: Site) -> None:
@@ -81,6 +86,7 @@ class Pages:
         self._directory = directory
         self._kept: dict[str, _Kept] = {}
         self._kept_bytes = 0
+        self.turns = trio.CapacityLimiter(_TURNS)
         self._environment = Environment(
             loader=DictLoader(_TEMPLATES),
             autoescape=True,
@@ -160,7 +166,7 @@ class Pages:
                 pieces = _members(self.describe(status, url), profile)
             case Form.TEXT:
                 pieces = _lines(status, profile)
-        return Long(pieces, CONTENT_TYPES[form], (BY_FORM,))
+        return Long(pieces, CONTENT_TYPES[form], (BY_FORM,), self.turns)
 
     def nobody(self, name: str, form: Form) -> Answer:
         """Tell that there is no such user."""

@@ -13,6 +13,7 @@ from trio_finger.services.web._hypercorn import serve_app
 from trio_finger.services.web._lane import Lane
 from trio_finger.services.web._live import Live
 from trio_finger.services.web._pages import Pages
+from trio_finger.services.web._plausible import Plausible
 from trio_finger.services.web._site import Site
 from trio_finger.sources import Directory
 
@@ -38,12 +39,13 @@ async def serve_web(
     """
     pages = Pages(directory, site)
     app = create_app(directory, pages, counts)
+    whole = Plausible(Forwarded(app, site))
     gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
-    live = Live(directory.users, pages.names, gate)
+    live = Live(directory.users, pages.names, gate, site.trusted_proxies)
     doors = {"/live": live.websocket, "/live.sse": live.events}
     lane = Lane(pages, directory, paths_of(app), doors, counts, stop)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.end_waiting)
         nursery.start_soon(live.run, stop)
-        await serve_app(Forwarded(app, site), listeners, before=lane.run, stop=stop, gate=gate)
+        await serve_app(whole, listeners, before=lane.run, stop=stop, gate=gate)
         nursery.cancel_scope.cancel()

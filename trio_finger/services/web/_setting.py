@@ -18,6 +18,8 @@ from trio_finger.usermap import RefusedError, describe_ending
 # Programs ask for either kind of credentials in their own way; browsers know the second.
 CHALLENGE = 'Bearer realm="trio-finger", Basic realm="trio-finger"'
 
+_ONE_LINE = "a status is one line"
+
 
 def add_setting(app: QuartTrio, doorkeeper: Doorkeeper) -> None:
     """Have *app* take statuses at ``/~NAME/status``."""
@@ -71,7 +73,10 @@ async def _read_request(name: str) -> SetRequest:
         return SetRequest(name, "")
     body = await read_body(request)
     if request.mimetype == "application/json":
-        return parse_json(body, name)
+        asked = parse_json(body, name)
+        if len((asked.status or "").strip().splitlines()) > 1:
+            raise SetterError(_ONE_LINE)
+        return asked
     try:
         text = decode(body).strip()
     except TextError as error:
@@ -79,7 +84,7 @@ async def _read_request(name: str) -> SetRequest:
     if not text:
         raise SetterError("the status is empty; DELETE clears it")
     if len(text.splitlines()) > 1:
-        raise SetterError("a status is one line")
+        raise SetterError(_ONE_LINE)
     return SetRequest(name, text)
 
 

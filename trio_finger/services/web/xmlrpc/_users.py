@@ -53,8 +53,11 @@ async def _get_history(request: Request, name: str) -> list[dict[str, Any]]:
 
 async def _set_user(request: Request, name: str, status: str) -> str:
     assert request.visitor is not None
+    status = status.strip()
+    if len(status.splitlines()) > 1:
+        raise Fault(400, "a status is one line")
     try:
-        await request.visitor.set(SetRequest(name, status.strip()))
+        await request.visitor.set(SetRequest(name, status))
     except AccessError as error:
         raise Fault(error.code, str(error)) from None
     except RefusedError as error:
