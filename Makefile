@@ -2,7 +2,8 @@
 #
 #   make run     the daemon, on config.toml
 #   make test    the tests
-#   make check   format, lint, types, import contracts, tests
+#   make lint    format, lint, types, import contracts
+#   make check   the same, and the tests
 #   make bench   measures ours and its peers, for some minutes; ARGS=finger a part of it,
 #                ARGS="--rounds 1" in a hurry
 #   make soak    full load for SECONDS, 3600 by itself, and what that leaves behind
@@ -15,7 +16,7 @@
 VENV ?= .venv
 BIN  := $(VENV)/bin
 
-.PHONY: run test check bench format lock clean help
+.PHONY: run test lint check bench format lock clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -26,13 +27,14 @@ run: $(VENV)/.run-ready
 test: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev-ready
+lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/flake8 trio_finger tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+
+check: lint test
 
 # The peers have an environment of their own, so that nothing of theirs is in ours.
 BENCH_VENV ?= .venv-bench
