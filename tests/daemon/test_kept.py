@@ -66,10 +66,11 @@ async def create_token(folder: Path, name: str) -> str:
 
 async def at_every_door(daemon: Running, name: str) -> dict[str, Any]:
     """Return what every door tells of a user."""
+    page = await get(daemon, f"/{name}")
     return {
         "finger": await daemon.finger(f"{name}\r\n".encode()),
         "long": await daemon.finger(f"/W {name}\r\n".encode()),
-        "page": await get(daemon, f"/{name}"),
+        "page": re.sub(rb'data-since="[0-9]+"', b"", page),  # where it goes on from, live
         "online": await get(daemon, f"/~{name}/online"),
         "xmlrpc": await daemon.call("getStatus", name),
         "history": await daemon.call("getHistory", name),

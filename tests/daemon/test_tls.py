@@ -200,7 +200,7 @@ async def test_curl(tmp_path: Path) -> None:
     async with run_tls(tmp_path) as daemon:
         url = f"https://localhost:{daemon.port('web_tls')}"
         ask = (curl, "-sS", "--cacert", str(tmp_path / "ca.pem"))
-        page = await run(*ask, f"{url}/moshez")
+        page = await run(*ask, "-H", "Accept: text/html", f"{url}/moshez")
         assert b"<h1>moshez</h1><p>Happy and well</p>" in page.stdout, page.stderr
 
         token = await run(*DAEMON, "token", "create", "moshez", cwd=tmp_path)

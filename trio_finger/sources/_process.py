@@ -128,7 +128,9 @@ def check_program(program: Path) -> None:
       OSError: it is not there, or not that.
     """
     is_file = stat.S_ISREG(program.stat().st_mode)
-    if not is_file or not os.access(program, os.X_OK):
+    # Not by whom we were started, but by what we may do ourselves, where that can be told.
+    by_effect = os.access in os.supports_effective_ids
+    if not is_file or not os.access(program, os.X_OK, effective_ids=by_effect):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
