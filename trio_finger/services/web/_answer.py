@@ -101,3 +101,8 @@ async def respond(answer: Answer) -> Response:
 def plain(line: str, code: int = 200, *headers: tuple[str, str]) -> Answer:
     """Return *line* as an answer of plain text."""
     return Answer(f"{line}\n".encode(), "text/plain; charset=utf-8", code, headers)
+
+
+def format_moment(moment: datetime) -> str:
+    """Return *moment*, which is of UTC, as programs read it (RFC 3339)."""
+    return moment.isoformat().replace("+00:00", "Z")

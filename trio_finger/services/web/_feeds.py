@@ -19,7 +19,7 @@ from trio_finger.protocol.feed import (
     format_json_feed,
 )
 from trio_finger.protocol.text import fold
-from trio_finger.services.web._answer import Answer, plain, respond
+from trio_finger.services.web._answer import Answer, format_moment, plain, respond
 from trio_finger.services.web._asking import get_asker, get_url
 from trio_finger.services.web._index import find_newest
 from trio_finger.services.web._pages import NO_SUCH_USER, Pages
@@ -136,7 +136,7 @@ class _Editor:
             title=f"{who} at {self._pages.site.name}",
             page=page,
             icon=f"{url}/static/icon.svg",
-            updated=_iso(newest[0].since if newest else _EPOCH),
+            updated=format_moment(newest[0].since if newest else _EPOCH),
             entries=list(islice(entries.values(), _LENGTH)),
         )
         return _News(feed, self._modified())
@@ -152,7 +152,7 @@ class _Editor:
         return modified if number and datetime.now(UTC) - modified > _SETTLED else None
 
     def _describe(self, past: Past, url: str) -> Entry:
-        moment = _iso(past.since)
+        moment = format_moment(past.since)
         until = f"\nUntil {past.until:%Y-%m-%d %H:%M} UTC" if past.until else ""
         return Entry(
             # The clock may have been the same for two texts.
@@ -188,7 +188,3 @@ def _as_json(news: _News | None) -> Answer:
 
 def _address(feed: Feed, name: str) -> str:
     return f"{feed.page.removesuffix('/')}/{name}"
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -4,9 +4,8 @@ That may be a lot, and they may be slow. So it is made piece by piece, each when
 has been sent, from what the user map remembers: nothing is kept for anybody.
 """
 
-from datetime import datetime
-
 from trio_finger.protocol.live import Batch, Message, make_gone, make_hello, make_status, split
+from trio_finger.services.web._answer import format_moment
 from trio_finger.usermap import Change, UserMap
 
 
@@ -59,10 +58,6 @@ def make_message(change: Change) -> Message:
         change.number,
         status.name,
         status.text or status.details,
-        _iso(status.since),
-        _iso(status.until) if status.until else None,
+        format_moment(status.since),
+        format_moment(status.until) if status.until else None,
     )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -20,7 +20,7 @@ from jinja2 import DictLoader, Environment
 from trio_finger.protocol.accept import Form
 from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import clean, fold, format_age
-from trio_finger.services.web._answer import BY_FORM, Answer, plain
+from trio_finger.services.web._answer import BY_FORM, Answer, format_moment, plain
 from trio_finger.services.web._long import Long, cut
 from trio_finger.services.web._site import Site
 from trio_finger.sources import Directory
@@ -95,7 +95,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals.update(site=site, base=self.base, version=VERSION)
-        self._environment.filters.update(path=self.path, age=_age, when=_when, iso=_iso)
+        self._environment.filters.update(path=self.path, age=_age, when=_when, iso=format_moment)
 
     def path(self, name: str) -> str:
         """Return the path of a user's page, right even for one who is called RPC2."""
@@ -202,8 +202,8 @@ class Pages:
         return {
             "name": status.name,
             "status": status.text or status.details,
-            "since": _iso(status.since),
-            "until": _iso(status.until) if status.until else None,
+            "since": format_moment(status.since),
+            "until": format_moment(status.until) if status.until else None,
             "url": url + self.path(status.name).removeprefix(self.base),
         }
 
@@ -251,10 +251,6 @@ def _lines(status: Status, profile: Profile) -> Iterator[str]:
 
 def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _age(since: datetime) -> str:
