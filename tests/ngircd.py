@@ -3,7 +3,6 @@
 What the server and the bot say is waited for, and asked for again until they are there.
 """
 
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import trio
 
 from tests.irc_lines import Lines
+from tests.ports import free_port
 from trio_finger.protocol.address import Address
 
 # Seconds for everything that a real server is waited for; it needs a fraction of one.
@@ -35,12 +35,6 @@ Ident = no
 PAM = no
 RequireAuthPing = yes
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Ngircd:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.site import WITH_CONTROL, Site, run_site
-from tests.ngircd import free_port
+from tests.ports import free_port
 
 SOON = 1000  # milliseconds in which a change is to be seen
 HOUR = 3600 * 1000

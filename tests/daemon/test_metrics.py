@@ -11,6 +11,7 @@ import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.ports import free_port
 from tests.protocol.test_proxy import version_2
 from tests.running import CONFIG, PATIENCE, Running, run_daemon
 
@@ -172,7 +173,7 @@ async def test_counts_outlive_a_reload(tmp_path: Path) -> None:
         with_metrics = with_metrics.replace('[metrics]\nlisten = ["127.0.0.1:0"]', "[metrics]")
         with pytest.raises(KeyError):
             daemon.port("metrics")
-        port = await free_port()
+        port = free_port()
         with_metrics = with_metrics.replace(
             "[metrics]", f'[metrics]\nlisten = ["127.0.0.1:{port}"]'
         )
@@ -194,10 +195,3 @@ async def test_counts_outlive_a_reload(tmp_path: Path) -> None:
                     await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
                 except OSError:
                     break
-
-
-async def free_port() -> int:
-    """Return a port that nobody has at the moment."""
-    async with (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0] as listener:
-        port: int = listener.socket.getsockname()[1]
-        return port

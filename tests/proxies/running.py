@@ -10,8 +10,8 @@ from pathlib import Path
 import trio
 
 from tests.net.tls import authority, certificate
-from tests.ngircd import free_port
 from tests.peers import require_peer
+from tests.ports import free_port
 from tests.proxies import recipes
 from tests.proxies.recipes import HOST, block, put_in
 from tests.running import DAEMON, PATIENCE, Running, run_daemon
@@ -144,6 +144,9 @@ def _running(name: str, program: str, folder: Path) -> Iterator[subprocess.Popen
     ):
         try:
             yield process
+        except BaseException:  # above all, it took too long
+            print((folder / "proxy.log").read_text())
+            raise
         finally:
             # nginx ends its workers then; Caddy, which is one process, would wait for clients.
             if name == "nginx":

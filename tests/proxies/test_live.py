@@ -20,6 +20,7 @@ from trio_websocket import (
 from tests.net.tls import client_side
 from tests.proxies.recipes import HOST, NONE, STRIPPING, UNIX
 from tests.proxies.running import CLIENT, Front, run_front
+from tests.running import PATIENCE
 
 WAYS = {"as it is": NONE, "prefix taken off": STRIPPING, "unix": UNIX}
 
@@ -58,9 +59,12 @@ async def follow(front: Front, origin: str | None = None) -> AsyncIterator[WebSo
     tcp = await trio.open_tcp_stream("127.0.0.1", front.port, local_address=CLIENT)
     stream = trio.SSLStream(tcp, client_side(), server_hostname=HOST, https_compatible=True)
     async with tcp, trio.open_nursery() as nursery:
-        yield await wrap_client_stream(
-            nursery, stream, f"{HOST}:{front.port}", "/finger/live", extra_headers=headers
-        )
+        # It waits for ever where the connection ends in the middle of the handshake.
+        with trio.fail_after(PATIENCE):
+            feed = await wrap_client_stream(
+                nursery, stream, f"{HOST}:{front.port}", "/finger/live", extra_headers=headers
+            )
+        yield feed
         nursery.cancel_scope.cancel()
 
 
