@@ -16,6 +16,13 @@
 VENV ?= .venv
 BIN  := $(VENV)/bin
 
+# A benchmark is of ours with what its users install and no more, and the peers have an
+# environment of their own. So has the fuzzer: Atheris is made for few Pythons and machines.
+OURS_VENV  ?= .venv-ours
+BENCH_VENV ?= .venv-bench
+FUZZ_VENV  ?= .venv-fuzz
+VENVS      := $(sort $(VENV) $(OURS_VENV) $(BENCH_VENV) $(FUZZ_VENV))
+
 .PHONY: run test lint check bench format lock clean help
 
 help:
@@ -36,11 +43,9 @@ lint: $(VENV)/.dev-ready
 
 check: lint test
 
-# The peers have an environment of their own, so that nothing of theirs is in ours.
-BENCH_VENV ?= .venv-bench
-
-bench: $(VENV)/.dev-ready $(BENCH_VENV)/.bench-ready
-	BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.dev-ready $(OURS_VENV)/.run-ready $(BENCH_VENV)/.bench-ready
+	BENCH_OURS=$(OURS_VENV)/bin/trio-finger BENCH_PYTHON=$(BENCH_VENV)/bin/python \
+	    $(BIN)/python -m bench $(ARGS)
 
 SECONDS ?= 3600
 
@@ -48,15 +53,6 @@ SECONDS ?= 3600
 soak: $(VENV)/.dev-ready
 	$(BIN)/python -m bench.soak $(SECONDS)
 
-$(BENCH_VENV)/bin/python:
-	@PYTHON='$(PYTHON)' sh scripts/make-venv $(BENCH_VENV)
-
-$(BENCH_VENV)/.bench-ready: $(BENCH_VENV)/bin/python requirements/bench.txt
-	@sh scripts/install $(BENCH_VENV) requirements/bench.txt
-	@touch $@
-
-# It has an environment of its own: Atheris is made for few Pythons and machines.
-FUZZ_VENV    ?= .venv-fuzz
 FUZZ_SECONDS ?= 600
 JOBS         ?= 1
 
@@ -64,34 +60,37 @@ JOBS         ?= 1
 fuzz: $(FUZZ_VENV)/.fuzz-ready
 	$(FUZZ_VENV)/bin/python -m fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(TARGET)
 
-$(FUZZ_VENV)/bin/python:
-	@PYTHON='$(PYTHON)' sh scripts/make-venv $(FUZZ_VENV)
-
-$(FUZZ_VENV)/.fuzz-ready: $(FUZZ_VENV)/bin/python requirements/fuzz.txt pyproject.toml
-	@sh scripts/install $(FUZZ_VENV) requirements/fuzz.txt
-	@touch $@
-
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # Newer versions of what we depend on: needs uv, changes requirements/.
+LOCK := uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+            --no-header --no-emit-index-url --quiet
 lock:
-	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-emit-index-url --quiet pyproject.toml -o requirements/run.txt
-	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-emit-index-url --quiet pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) bench/requirements.in -o requirements/bench.txt
+	$(LOCK) pyproject.toml fuzz/requirements.in -c requirements/run.txt -o requirements/fuzz.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENVS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(BIN)/python:
-	@PYTHON='$(PYTHON)' sh scripts/make-venv $(VENV)
+$(VENVS:=/bin/python):
+	@PYTHON='$(PYTHON)' sh scripts/make-venv $(@:/bin/python=)
 
-$(VENV)/.run-ready: $(BIN)/python requirements/run.txt pyproject.toml
-	@sh scripts/install $(VENV) requirements/run.txt
+$(VENVS:=/.run-ready): %/.run-ready: %/bin/python requirements/run.txt pyproject.toml
+	@sh scripts/install $* requirements/run.txt
 	@touch $@
 
 $(VENV)/.dev-ready: $(BIN)/python requirements/dev.txt pyproject.toml
 	@sh scripts/install $(VENV) requirements/dev.txt
 	@touch $@ $(VENV)/.run-ready
+
+$(BENCH_VENV)/.bench-ready: $(BENCH_VENV)/bin/python requirements/bench.txt
+	@sh scripts/install $(BENCH_VENV) requirements/bench.txt
+	@touch $@
+
+$(FUZZ_VENV)/.fuzz-ready: $(FUZZ_VENV)/bin/python requirements/fuzz.txt pyproject.toml
+	@sh scripts/install $(FUZZ_VENV) requirements/fuzz.txt
+	@touch $@
