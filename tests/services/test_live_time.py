@@ -130,8 +130,11 @@ async def test_pings_keep_a_follower(autojump_clock: trio.testing.MockClock) -> 
 async def test_who_does_not_answer_pings_is_sent_away(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Half a minute after a ping there has to be a sign of life (T23)."""
-    async with following() as (door, _client):
+    """Half a minute after a ping there has to be a sign of life, or it is the end (T23)."""
+    async with following() as (door, client):
+        close = await Reader(client).find(CloseConnection)
+        assert isinstance(close, CloseConnection)
+        assert (close.code, close.reason) == (1013, "no answer to a ping")
         await door.over.wait()
         assert trio.current_time() == pytest.approx(60)
         assert door.slow == 1

@@ -176,7 +176,11 @@ class Follower(ABC):
             await finish(self.stream)
 
     async def _listen(self, scope: trio.CancelScope) -> None:
-        await self.listen()
+        try:
+            await self.listen()
+        except trio.TooSlowError:
+            self._is_slow = True
+            self.end(TRY_AGAIN_LATER, "no answer to a ping")
         if not self.is_over:
             scope.cancel()  # the client has gone
 
