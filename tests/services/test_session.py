@@ -1,7 +1,6 @@
 """Setting one's status from the page: signing in by a token, setting, clearing, signing out."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
 from http.cookies import SimpleCookie
@@ -16,45 +15,24 @@ from hypothesis import given
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from tests.services.web_app import make_app
+from tests.services.web_app import BEFORE, NOW, Door
 from tests.strategies import texts
 from trio_finger.counts import Counts
-from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_STATUS
 from trio_finger.services.web import Pages, Site, serve_web
 from trio_finger.sources import Directory
-from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
-from trio_finger.usermap import ANYBODY, Status, UserMap, make_token
+from trio_finger.usermap import ANYBODY, Status
 
-NOW = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
 HTTP = Site("finger.example")
 HTTPS = Site("finger.example", url="https://status.example.org")
 MOUNTED = Site("finger.example", url="https://status.example.org/finger")
-BEFORE = {"moshez": "from the file", "shawn": "from the file"}
 FORM = "application/x-www-form-urlencoded"
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='a'>{{7*7}}</q></input>&lt;b&gt;"
 MAX_AGE = 90 * 24 * 60 * 60
 FOREIGN = "Another site may not set anything here."
 WRONG = "This token is not, or no longer, valid."
 SIGNED_OUT = "You are signed out: this token is not, or no longer, valid."
-
-
-class FragileStore(MemoryStore):
-    """A store that fails when it is told to."""
-
-    is_full = False
-    is_gone = False
-
-    async def write(self, writes: Sequence[Told | Dropped]) -> None:
-        if self.is_full:
-            raise StoreError("the disk is full")
-        await super().write(writes)
-
-    async def find_token(self, token_id: str) -> Token | None:
-        if self.is_gone:
-            raise StoreError("the disk is gone")
-        return await super().find_token(token_id)
 
 
 class Seen(HTMLParser):
@@ -136,30 +114,14 @@ class Answered:
         return self.page.said
 
 
-class Browser:
+class Browser(Door):
     """Sends forms as a browser does, and keeps the cookie."""
 
     def __init__(self, site: Site = HTTP) -> None:
-        self.now = NOW
+        super().__init__(site)
         self.site = site
-        self.store = FragileStore(100)
-        self.users = UserMap(self.store, clock=lambda: self.now)
-        self.app = make_app(self.users, site)
         self.cookies: dict[str, str] = {}
         self.base = Pages(Directory(self.users), site).base
-
-    async def fill(self) -> None:
-        """Let everything be there."""
-        listed = {name: Status(name, "from the file", NOW) for name in BEFORE}
-        hidden = {"hidden": Status("hidden", "Hiding", NOW)}
-        await self.users.replace_file(listed | hidden, {"hidden": Profile(hidden=True)})
-        self.token = await self.hand_out("moshez")
-
-    async def hand_out(self, name: str, expires: datetime | None = None) -> str:
-        """Return a new token for *name*."""
-        text, token = make_token(name, self.now, expires)
-        await self.store.add_token(token)
-        return text
 
     async def ask(
         self,

@@ -4,9 +4,9 @@ changes nothing."""
 import json
 import xmlrpc.client
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from string import punctuation
 from typing import Any
 from urllib.parse import quote
@@ -17,63 +17,25 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from tests.services.web_app import make_app
+from tests.services.web_app import BEFORE, NOW, Door
 from trio_finger.counts import Counts
-from trio_finger.protocol.profile import Profile
 from trio_finger.protocol.text import MAX_PLAN, MAX_STATUS, TextError, parse_name
 from trio_finger.services.web import Site, serve_web
 from trio_finger.sources import Directory
-from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
-from trio_finger.usermap import Status, UserMap, describe_ending, make_token
+from trio_finger.usermap import Status, describe_ending
 
-SINCE = datetime(2026, 11, 20, 23, 15, tzinfo=UTC)
-IN_HALF_AN_HOUR = SINCE + timedelta(minutes=30)
+IN_HALF_AN_HOUR = NOW + timedelta(minutes=30)
 SITE = Site("finger.example")
-BEFORE = {"moshez": "from the file", "shawn": "from the file"}
 NO_TOKEN = "setting a status takes a token"
 WRONG_TOKEN = "this token is not, or no longer, valid"
 CHALLENGE = 'Bearer realm="trio-finger", Basic realm="trio-finger"'
 
 
-class FragileStore(MemoryStore):
-    """A store that fails when it is told to."""
+class Caller(Door):
+    """Asks the web door as moshez does."""
 
-    broken = False
-
-    async def write(self, writes: Sequence[Told | Dropped]) -> None:
-        if self.broken:
-            raise StoreError("the disk is full")
-        await super().write(writes)
-
-
-class BlindStore(MemoryStore):
-    """A store that cannot tell whose a token is."""
-
-    async def find_token(self, token_id: str) -> Token | None:
-        raise StoreError("the disk is gone")
-
-
-class Door:
-    """The web door with two users of the file, and a token for moshez."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self.now = SINCE
-        self.store = store
-        self.users = UserMap(store, clock=lambda: self.now)
-        self.app = make_app(self.users, SITE)
-
-    async def fill(self) -> None:
-        """Let everything be there."""
-        listed = {name: Status(name, "from the file", SINCE) for name in BEFORE}
-        hidden = {"hidden": Status("hidden", "Hiding", SINCE)}
-        await self.users.replace_file(listed | hidden, {"hidden": Profile(hidden=True)})
-        self.token = await self.hand_out("moshez")
-
-    async def hand_out(self, name: str, expires: datetime | None = None) -> str:
-        """Return a new token for *name*."""
-        text, token = make_token(name, self.now, expires)
-        await self.store.add_token(token)
-        return text
+    def __init__(self) -> None:
+        super().__init__(SITE)
 
     async def ask(
         self, method: str, path: str, data: bytes | str | None = None, **headers: str
@@ -124,8 +86,8 @@ class Door:
 
 
 @pytest.fixture
-async def door() -> Door:
-    door = Door(FragileStore(100))
+async def door() -> Caller:
+    door = Caller()
     await door.fill()
     return door
 
@@ -150,7 +112,7 @@ def basic(name: str, password: str) -> str:
         (b"s" * MAX_STATUS, "s" * MAX_STATUS),
     ],
 )
-async def test_put(door: Door, data: bytes, text: str) -> None:
+async def test_put(door: Caller, data: bytes, text: str) -> None:
     """A text is set, clean and without the blanks around it."""
     assert await door.put(data) == (200, "ok\r\n")
     assert door.texts == BEFORE | {"moshez": text}
@@ -166,13 +128,13 @@ async def test_put(door: Door, data: bytes, text: str) -> None:
         *("multipart/form-data", "text/xml", "application/jsonp"),
     ],
 )
-async def test_put_whatever_it_is_said_to_be(door: Door, kind: str) -> None:
+async def test_put_whatever_it_is_said_to_be(door: Caller, kind: str) -> None:
     """Only JSON is something else than text: a body that is said to be a form counts, too."""
     assert await door.put("a=Away&b", Content_Type=kind) == (200, "ok\r\n")
     assert door.texts == BEFORE | {"moshez": "a=Away&b"}
 
 
-async def test_put_answers_in_text(door: Door) -> None:
+async def test_put_answers_in_text(door: Caller) -> None:
     """Every answer is a line of plain text."""
     for data, authorization in (("Away", None), ("", None), ("Away", "Bearer x")):
         headers = {} if authorization is None else {"Authorization": authorization}
@@ -185,18 +147,18 @@ async def test_put_answers_in_text(door: Door) -> None:
 @pytest.mark.parametrize(
     "values", [{"lasts": "30m"}, {"until": IN_HALF_AN_HOUR.isoformat()}, {"lasts": " 0.5h"}]
 )
-async def test_put_with_an_end(door: Door, values: dict[str, str]) -> None:
+async def test_put_with_an_end(door: Caller, values: dict[str, str]) -> None:
     """A status with an end is set, and the answer says until when; then it is over."""
     ok = f"ok, until {describe_ending(IN_HALF_AN_HOUR)}\r\n"
     assert await door.put_json(status="Away", **values) == (200, ok)
-    assert door.users.get("moshez") == Status("moshez", "Away", SINCE, IN_HALF_AN_HOUR)
+    assert door.users.get("moshez") == Status("moshez", "Away", NOW, IN_HALF_AN_HOUR)
     # That is said of the status that was set, and of no other answer.
     assert await door.put_json(plan="Rest.") == (200, "ok\r\n")
     door.now = IN_HALF_AN_HOUR
     assert door.texts == BEFORE
 
 
-async def test_put_json(door: Door) -> None:
+async def test_put_json(door: Caller) -> None:
     """JSON sets a status, a plan or both, and leaves what it does not name."""
     assert await door.put_json(status="Away", plan="Rest.\nWrite.") == (200, "ok\r\n")
     assert await door.put_json(plan="Sleep.", name="MosheZ") == (200, "ok\r\n")
@@ -208,7 +170,7 @@ async def test_put_json(door: Door) -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", None])
-async def test_put_json_clears(door: Door, nothing: str | None) -> None:
+async def test_put_json_clears(door: Caller, nothing: str | None) -> None:
     """JSON that says that a status or a plan is nothing clears it, and only that."""
     await door.put_json(status="Away", plan="Rest.")
     with capture_logs() as records:
@@ -220,7 +182,7 @@ async def test_put_json_clears(door: Door, nothing: str | None) -> None:
     assert door.users.profile("moshez").plan == ""
 
 
-async def test_delete(door: Door) -> None:
+async def test_delete(door: Caller) -> None:
     """DELETE goes back to what the file says, whatever its body holds, and as often as asked."""
     await door.put_json(status="Away", plan="Rest.")
     for data in (None, "Elsewhere", b"\xff"):
@@ -230,7 +192,7 @@ async def test_delete(door: Door) -> None:
     assert door.users.profile("moshez").plan == "Rest."
 
 
-async def test_delete_whom_the_file_has_not(door: Door) -> None:
+async def test_delete_whom_the_file_has_not(door: Caller) -> None:
     """Where the file says nothing there is, after a DELETE, nobody: another is a 404."""
     bearer = f"Bearer {await door.hand_out('new')}"
     assert await door.put("Here", "new", Authorization=bearer) == (200, "ok\r\n")
@@ -249,7 +211,7 @@ async def test_delete_whom_the_file_has_not(door: Door) -> None:
     )
 
 
-async def test_credentials(door: Door) -> None:
+async def test_credentials(door: Caller) -> None:
     """A token is good as a Bearer and as a password, however the scheme and the name are spelt."""
     for count, given in enumerate(
         [
@@ -274,7 +236,7 @@ ODD_NAMES += ["RPC2", "static", "..a", "...", "~~", "%2e", "%252F", "Zoë", "é�
 
 
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if is_name(name)])
-async def test_odd_names(door: Door, name: str) -> None:
+async def test_odd_names(door: Caller, name: str) -> None:
     """Whatever the name, percent-encoded it is reached, with either kind of credentials."""
     token = await door.hand_out(name)
     assert await door.put("One", name, Authorization=f"Bearer {token}") == (200, "ok\r\n")
@@ -287,7 +249,7 @@ async def test_odd_names(door: Door, name: str) -> None:
     assert door.texts == BEFORE | {name: "Three"}
 
 
-async def test_tokens_come_and_go(door: Door) -> None:
+async def test_tokens_come_and_go(door: Caller) -> None:
     """A token works from when it is handed out until it is revoked, and not a moment longer."""
     token = await door.hand_out("shawn")
     given = {"Authorization": f"Bearer {token}"}
@@ -301,11 +263,9 @@ async def test_tokens_come_and_go(door: Door) -> None:
     assert await door.put("Away") == (200, "ok\r\n")  # with another's, which goes on
 
 
-async def test_tokens_expire(door: Door) -> None:
+async def test_tokens_expire(door: Caller) -> None:
     """A token works until the moment in which it expires."""
-    given = {
-        "Authorization": f"Bearer {await door.hand_out('shawn', SINCE + timedelta(seconds=1))}"
-    }
+    given = {"Authorization": f"Bearer {await door.hand_out('shawn', NOW + timedelta(seconds=1))}"}
     assert await door.put("One", "shawn", **given) == (200, "ok\r\n")
     door.now += timedelta(seconds=1)
     with anything_real():
@@ -321,7 +281,7 @@ def anything_real() -> Iterator[None]:
         yield
 
 
-async def test_what_is_logged(door: Door) -> None:
+async def test_what_is_logged(door: Caller) -> None:
     """What was set and cleared is in the log, with the name and without a text or a token."""
     with capture_logs() as records:
         await door.put("Away")
@@ -337,7 +297,7 @@ async def test_what_is_logged(door: Door) -> None:
     assert door.token.partition(".")[2] not in str(records)
 
 
-async def test_the_hidden_set_theirs(door: Door) -> None:
+async def test_the_hidden_set_theirs(door: Caller) -> None:
     """T8: a hidden user sets their own, and still nobody hears of it, nor does the log."""
     given = {"Authorization": f"Bearer {await door.hand_out('hidden')}"}
     with capture_logs() as records:
@@ -369,7 +329,7 @@ async def test_the_hidden_set_theirs(door: Door) -> None:
         (b"s" * 100_000, f"the status is longer than {MAX_STATUS} bytes"),
     ],
 )
-async def test_nonsense(door: Door, data: bytes, words: str) -> None:
+async def test_nonsense(door: Caller, data: bytes, words: str) -> None:
     """A text that is no status is refused in words, and nothing is set."""
     await door.put("Away")
     assert await door.put(data) == (400, f"error: {words}\r\n")
@@ -402,7 +362,7 @@ async def test_nonsense(door: Door, data: bytes, words: str) -> None:
         (b'{"plan": "' + b"s" * (MAX_PLAN + 1) + b'"}', "the plan is longer than"),
     ],
 )
-async def test_json_nonsense(door: Door, data: bytes, words: str) -> None:
+async def test_json_nonsense(door: Caller, data: bytes, words: str) -> None:
     """JSON that makes no sense is refused in words, on one line, and nothing is set."""
     await door.put_json(status="Away", plan="Rest.")
     code, body = await door.put(data, Content_Type="application/json; charset=utf-8")
@@ -429,7 +389,7 @@ async def test_json_nonsense(door: Door, data: bytes, words: str) -> None:
         "a\ud7b0" * 99,
     ],
 )
-async def test_names_that_cannot_be(door: Door, name: str) -> None:
+async def test_names_that_cannot_be(door: Caller, name: str) -> None:
     """What cannot be a name is told so, and nobody's status is set."""
     code, body = await door.put("Away", name)
     assert code == 400
@@ -439,14 +399,14 @@ async def test_names_that_cannot_be(door: Door, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/~/status", "/~a%2fb/status", "/moshez/status", "/~moshez/plan"])
-async def test_no_other_paths(door: Door, path: str) -> None:
+async def test_no_other_paths(door: Caller, path: str) -> None:
     """There is nothing to set at any other path."""
     assert (await door.ask("PUT", path, "Away"))[0] in {404, 405}
     assert door.texts == BEFORE
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH"])
-async def test_no_other_methods(door: Door, method: str) -> None:
+async def test_no_other_methods(door: Caller, method: str) -> None:
     """A status is set by PUT and DELETE alone, and the refusal says so."""
     code, _, headers = await door.ask(method, "/~moshez/status", "Away")
     assert code == 405
@@ -454,7 +414,7 @@ async def test_no_other_methods(door: Door, method: str) -> None:
     assert door.texts == BEFORE
 
 
-async def test_too_large(door: Door) -> None:
+async def test_too_large(door: Caller) -> None:
     """A body of more than 128 KiB is refused as such (T16), and nothing is set."""
     for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
         code, _, _ = await door.ask(
@@ -494,7 +454,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("given", GARBAGE.values(), ids=GARBAGE)
-async def test_garbage_for_credentials(door: Door, given: str, autojump_clock: MockClock) -> None:
+async def test_garbage_for_credentials(door: Caller, given: str, autojump_clock: MockClock) -> None:
     """Whatever is sent instead of a token is a 401 that says what would be right, at each door."""
     code, body = await door.put("Away", Authorization=given)
     assert code == 401
@@ -507,7 +467,7 @@ async def test_garbage_for_credentials(door: Door, given: str, autojump_clock: M
     assert await door.store.load() == []
 
 
-async def test_nearly_right(door: Door, autojump_clock: MockClock) -> None:
+async def test_nearly_right(door: Caller, autojump_clock: MockClock) -> None:
     """A token is right as a whole, in its own scheme, and with no other's name."""
     token_id, _, secret = door.token.partition(".")
     other = await door.hand_out("shawn")
@@ -528,7 +488,7 @@ async def test_nearly_right(door: Door, autojump_clock: MockClock) -> None:
     assert await door.store.load() == []
 
 
-async def test_credentials_come_before_the_rest(door: Door, autojump_clock: MockClock) -> None:
+async def test_credentials_come_before_the_rest(door: Caller, autojump_clock: MockClock) -> None:
     """Nothing is made of what a stranger sends: without a token, nonsense is a 401 as well."""
     for data in (b"\xff", b"", b"[" * 100_000):
         code, _ = await door.put(data, Authorization="", Content_Type="application/json")
@@ -536,7 +496,7 @@ async def test_credentials_come_before_the_rest(door: Door, autojump_clock: Mock
     assert (await door.put("Away", "a b", Authorization=""))[0] == 401
 
 
-async def test_somebody_elses(door: Door, autojump_clock: MockClock) -> None:
+async def test_somebody_elses(door: Caller, autojump_clock: MockClock) -> None:
     """T28: with one's own token nobody else's status is set or cleared, whoever that is."""
     words = "you may not set the status of shawn"
     assert await door.put("Away", "shawn") == (403, f"error: {words}\r\n")
@@ -551,7 +511,7 @@ async def test_somebody_elses(door: Door, autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("credentials", ["bearer", "basic"])
 async def test_the_hidden_are_like_everybody(
-    door: Door, credentials: str, autojump_clock: MockClock
+    door: Caller, credentials: str, autojump_clock: MockClock
 ) -> None:
     """T8: with somebody else's token, hidden, unknown and known users are refused the same."""
     given = {} if credentials == "bearer" else {"Authorization": basic("moshez", door.token)}
@@ -573,7 +533,7 @@ async def test_the_hidden_are_like_everybody(
     assert "403" in answers[0]
 
 
-async def test_only_whom_the_file_names(door: Door, autojump_clock: MockClock) -> None:
+async def test_only_whom_the_file_names(door: Caller, autojump_clock: MockClock) -> None:
     """Where no user may be created, a token for one who is not there sets nothing."""
     door.users.create = False
     given = {"Authorization": f"Bearer {await door.hand_out('new')}"}
@@ -586,11 +546,10 @@ async def test_only_whom_the_file_names(door: Door, autojump_clock: MockClock) -
 # When the store fails
 
 
-async def test_not_kept(door: Door) -> None:
+async def test_not_kept(door: Caller) -> None:
     """What could not be kept is a 503 that says so, is an error in the log, and is not set."""
-    assert isinstance(door.store, FragileStore)
     await door.put("Away")
-    door.store.broken = True
+    door.store.is_full = True
     with capture_logs() as records:
         assert await door.put("Back") == (503, "error: the disk is full\r\n")
         assert (await door.ask("DELETE", "/~moshez/status"))[:2] == (
@@ -603,14 +562,13 @@ async def test_not_kept(door: Door) -> None:
         ("error", "the disk is full")
     ] * 3
     assert door.texts == BEFORE | {"moshez": "Away"}
-    door.store.broken = False
+    door.store.is_full = False
     assert await door.put("Back") == (200, "ok\r\n")
 
 
-async def test_tokens_cannot_be_read() -> None:
+async def test_tokens_cannot_be_read(door: Caller) -> None:
     """Where the store cannot tell whose a token is, that is a 503, and nobody's fault."""
-    door = Door(BlindStore())
-    await door.fill()
+    door.store.is_gone = True
     with capture_logs() as records:
         assert await door.put("Away") == (503, "error: the disk is gone\r\n")
         assert await door.call("setUser", "moshez", "Away") == (200, 503, "the disk is gone")
@@ -621,7 +579,7 @@ async def test_tokens_cannot_be_read() -> None:
 # XML-RPC
 
 
-async def test_set_user(door: Door) -> None:
+async def test_set_user(door: Caller) -> None:
     """setUser sets, by Bearer and by Basic, and an empty status clears."""
     assert await door.call("setUser", "MosheZ", " Away ") == "ok"
     assert door.texts == BEFORE | {"moshez": "Away"}
@@ -633,7 +591,7 @@ async def test_set_user(door: Door) -> None:
         assert door.texts == BEFORE
 
 
-async def test_set_user_to_nonsense(door: Door) -> None:
+async def test_set_user_to_nonsense(door: Caller) -> None:
     """What is no status and what is no name are faults 400, and HTTP itself went well."""
     long = (200, 400, f"the status is longer than {MAX_STATUS} bytes")
     assert await door.call("setUser", "moshez", "s" * (MAX_STATUS + 1)) == long
@@ -646,7 +604,7 @@ def part(name: str, status: str) -> dict[str, Any]:
     return {"methodName": "setUser", "params": [name, status]}
 
 
-async def test_multicall_without_a_token(door: Door, autojump_clock: MockClock) -> None:
+async def test_multicall_without_a_token(door: Caller, autojump_clock: MockClock) -> None:
     """In a multicall every refusal is a fault in its place, and together they count as one."""
     calls = [part("moshez", "Away"), {"methodName": "getUser", "params": ["moshez"]}]
     start = trio.current_time()
@@ -659,7 +617,7 @@ async def test_multicall_without_a_token(door: Door, autojump_clock: MockClock) 
     assert door.texts == BEFORE
 
 
-async def test_multicall_for_others(door: Door, autojump_clock: MockClock) -> None:
+async def test_multicall_for_others(door: Caller, autojump_clock: MockClock) -> None:
     """One that may not be done keeps no other from being done, and they count as one."""
     calls = [part("shawn", "Gone"), part("moshez", "Away"), part("nobody", "x"), part("a b", "x")]
     start = trio.current_time()
@@ -684,7 +642,7 @@ async def test_multicall_for_others(door: Door, autojump_clock: MockClock) -> No
     assert [record["failures"] for record in records] == [2]
 
 
-async def test_the_standard_client(door: Door) -> None:
+async def test_the_standard_client(door: Caller) -> None:
     """The standard library's client sets over a real connection, with its token in the address."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     place = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
