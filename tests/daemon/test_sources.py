@@ -3,8 +3,8 @@
 import os
 import pwd
 import signal
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xmlrpc.client import Fault
@@ -104,20 +104,34 @@ async def test_set_here_wins(folders: list[Path]) -> None:
         assert await daemon.finger(b"elsewhere\r\n") == b"Far away\r\n"
 
 
-async def test_two_that_feed_each_other(folders: list[Path]) -> None:
-    """T2: two daemons, each a source of the other, answer all the same, and at once."""
+@asynccontextmanager
+async def run_pair(
+    folders: list[Path], source_of: Callable[[Running], str]
+) -> AsyncIterator[tuple[Running, Running]]:
+    """Run two daemons, each a source of the other, of which one knows who is elsewhere."""
     near, far = folders
     async with (
         run_daemon(far, users="elsewhere: Far away\n") as other,
-        run_daemon(near, config=CONFIG + web_source(other)) as daemon,
+        run_daemon(near, config=CONFIG + source_of(other)) as daemon,
     ):
-        (far / "config.toml").write_text(CONFIG + web_source(daemon))
+        (far / "config.toml").write_text(CONFIG + source_of(daemon))
         other.process.send_signal(signal.SIGHUP)
         await other.logged("configuration read again")
-        for one in (daemon, other):
-            assert await one.finger(b"elsewhere\r\n") == b"Far away\r\n"
-            assert await one.finger(b"moshez\r\n") == b"Happy and well\r\n"
-            assert await one.finger(b"nobody\r\n") == UNKNOWN
+        yield daemon, other
+
+
+async def expect_the_same(*daemons: Running) -> None:
+    """See that each knows whom only the other was told of, and that neither knows nobody."""
+    for one in daemons:
+        assert await one.finger(b"elsewhere\r\n") == b"Far away\r\n"
+        assert await one.finger(b"moshez\r\n") == b"Happy and well\r\n"
+        assert await one.finger(b"nobody\r\n") == UNKNOWN
+
+
+async def test_two_that_feed_each_other(folders: list[Path]) -> None:
+    """T2: two daemons, each a source of the other, answer all the same, and at once."""
+    async with run_pair(folders, web_source) as (daemon, other):
+        await expect_the_same(daemon, other)
         # Many at a time, whose questions cross on the way.
         async with trio.open_nursery() as crowd:
             for number in range(20):
@@ -133,21 +147,12 @@ async def _expect(daemon: Running, query: bytes, answer: bytes) -> None:
 
 async def test_two_that_finger_each_other(folders: list[Path]) -> None:
     """T2: so do two that ask each other by finger."""
-    near, far = folders
 
     def finger_source(daemon: Running) -> str:
         return source("finger", host=f'"127.0.0.1:{daemon.port("finger")}"', timeout='"1s"')
 
-    async with (
-        run_daemon(far, users="elsewhere: Far away\n") as other,
-        run_daemon(near, config=CONFIG + finger_source(other)) as daemon,
-    ):
-        (far / "config.toml").write_text(CONFIG + finger_source(daemon))
-        other.process.send_signal(signal.SIGHUP)
-        await other.logged("configuration read again")
-        for one in (daemon, other):
-            assert await one.finger(b"elsewhere\r\n") == b"Far away\r\n"
-            assert await one.finger(b"nobody\r\n") == UNKNOWN
+    async with run_pair(folders, finger_source) as pair:
+        await expect_the_same(*pair)
 
 
 async def test_down(tmp_path: Path) -> None:
