@@ -207,6 +207,22 @@ def test_user_who_goes_and_comes_back(site: Site, visit: Visitor) -> None:
     expect(page.locator(".since")).to_be_visible()
 
 
+def test_user_who_hides_and_comes_back(tmp_path: Path, visit: Visitor) -> None:
+    """Their status is the same then, and since the same moment; it is shown again all the same."""
+    shown = '[moshez]\nstatus = "Here"\n'
+    config = WITH_CONTROL.replace('file = "users"', 'file = "users.toml"')
+    (tmp_path / "users.toml").write_text(shown)
+    with run_site(tmp_path, config=config) as site:
+        site.set("moshez", "Away")
+        page = visit(site).open("/~moshez")
+        wait_until_live(page)
+        (tmp_path / "users.toml").write_text(f"{shown}hidden = true\n")
+        expect(page.locator("h1 + p")).to_have_text("No such user")
+        (tmp_path / "users.toml").write_text(shown)
+        expect(page.locator("h1 + p")).to_have_text("Away")
+        expect(page.locator(".since")).to_be_visible()
+
+
 # The connection
 
 
@@ -236,6 +252,21 @@ def test_page_that_nobody_looks_at(site: Site, visit: Visitor) -> None:
     wait_until_live(page)
     expect(visitor.row("moshez").locator("td").first).to_have_text("Unseen")
     expect(visitor.row("newbie").locator("td").first).to_have_text("Unheard")
+
+
+def test_rest_of_a_list_that_missed_too_much(site: Site, visit: Visitor) -> None:
+    """It goes on being the rest when the page reads it afresh."""
+    visitor = visit(site)
+    page = visitor.page
+    page.route(
+        "**/live.sse*",
+        lambda route: route.fulfill(content_type="text/event-stream", body=MISSED),
+    )
+    with page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
+        visitor.open("/?after=moshez")
+    site.set("shawn", "Unseen")
+    expect(visitor.row("shawn").locator("td").first).to_have_text("Unseen")
+    expect(visitor.names).to_have_text(["shawn"])
 
 
 @pytest.mark.parametrize("path", ["/", "/~moshez"])

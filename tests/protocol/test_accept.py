@@ -25,6 +25,9 @@ CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,ima
         ("text/*", Form.HTML),
         ("text/plain;q=0.9, application/json;q=0.5", Form.TEXT),
         ("text/html;q=0, text/*", Form.TEXT),
+        ("text/html;q=0", Form.JSON),
+        ("text/html;q=0, application/json;q=0", Form.TEXT),
+        ("*/*;q=0", Form.HTML),
         ("*/*;q=0.1, application/json;q=0.05", Form.HTML),
         ("image/png", Form.HTML),
         ("text/html;q=x, application/json;q=0.1", Form.HTML),
@@ -47,6 +50,8 @@ def test_terminal(agent: str) -> None:
     assert choose_form("", agent) is Form.TEXT
     assert choose_form("text/html", agent) is Form.HTML
     assert choose_form("application/json", agent) is Form.JSON
+    assert choose_form("text/plain;q=0", agent) is Form.HTML
+    assert choose_form("text/html;q=0", agent) is Form.TEXT
 
 
 @pytest.mark.parametrize("agent", ["curly/1", "Mozilla/5.0 curl/8", "python-requests/2"])

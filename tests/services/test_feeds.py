@@ -358,7 +358,7 @@ async def test_unknown(users: UserMap, name: str, form: str) -> None:
 
 async def from_source(nursery: trio.Nursery, say: Say) -> QuartTrio:
     """Return an app of a daemon that also asks a source."""
-    users = UserMap(MemoryStore(100))
+    users = UserMap(MemoryStore(100), clock=lambda: START)
     await users.replace_file({"moshez": Status("moshez", "Up", START)})
     directory = Directory(users)
     directory.known = Known([Bench(nursery, say).asked])
@@ -372,6 +372,8 @@ async def test_from_a_source(autojump_clock: MockClock, nursery: trio.Nursery, f
     feed = await read(app, f"/~someone/feed{form}")
     assert titles(feed) == ["someone: someone is well"]
     assert await read(app, f"/~someone/feed{form}") == feed
+    # When a source said something else last, nobody knows.
+    assert "Last-Modified" not in (await ask(app, f"/~someone/feed{form}")).headers
 
 
 @forms

@@ -65,5 +65,7 @@ def _rank(media_type: str, ranges: dict[str, float]) -> tuple[float, int, int]:
     general = media_type.partition("/")[0] + "/*"
     for specificity, media_range in ((2, media_type), (1, general), (0, "*/*")):
         if media_range in ranges:
-            return ranges[media_range], specificity, -list(ranges).index(media_range)
+            # What it will not have is worse than what it does not name.
+            weight = ranges[media_range] or -1
+            return weight, specificity, -list(ranges).index(media_range)
     return 0, 0, 0

@@ -28,7 +28,6 @@ COMMENT: Final = b":\n\n"  # an event that is none
 
 # How a connection ends (RFC 6455, 7.4.1, and the registry of IANA that goes on from there).
 GOING_AWAY: Final = 1001
-PROTOCOL_ERROR: Final = 1002
 POLICY_VIOLATION: Final = 1008
 TOO_BIG: Final = 1009
 TRY_AGAIN_LATER: Final = 1013
@@ -82,15 +81,14 @@ class Batch:
 
         Args:
           after: the number of the change that they have heard of last.
-          keys: whom they follow, folded; ``None`` for everybody. What is about nobody is for
-            all of them.
+          keys: whom they follow, folded; ``None`` for everybody.
         """
         if keys is None and self.messages[0].number > after:
             return self
         news = [
             message
             for message in self.messages
-            if message.number > after and (keys is None or not message.key or message.key in keys)
+            if message.number > after and (keys is None or message.key in keys)
         ]
         return Batch(news) if news else None
 

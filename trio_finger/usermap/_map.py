@@ -6,7 +6,7 @@ what shall be there, so whatever was answered ``ok`` is kept, in one order, and 
 subscriber hears of it in that order.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial as bind
@@ -152,21 +152,27 @@ class UserMap:
         """The number of the newest change, or of when this was loaded; 0 without either."""
         return self._current.recent.last
 
-    def changes_since(self, number: int) -> Recent:
+    def changes_since(
+        self, number: int, keys: Collection[str] | None = None, limit: int = PAST_SIZE
+    ) -> Recent:
         """Return the changes after that of *number*, as far as they are remembered.
 
         Who subscribes, and asks this before the next ``await``, misses nothing.
-        """
-        return self._current.recent.since(number)
-
-    def latest(self, limit: int, name: str | None = None) -> list[Change]:
-        """Return the newest statuses of users who are there, the newest first.
 
         Args:
-          limit: how many to return at most.
-          name: the user, in any spelling, if only theirs are asked for.
+          number: of the last change that is known already.
+          keys: the folded names of those whose changes are asked for; ``None`` for everybody.
+          limit: how many to return at most: the oldest.
         """
-        return self._current.recent.latest(limit, None if name is None else fold(name))
+        return self._current.recent.since(number, keys, limit)
+
+    def remembers(self, number: int) -> bool:
+        """Whether `changes_since` returns all there were after the change of that *number*."""
+        return self._current.recent.reaches(number)
+
+    def latest(self, limit: int) -> list[Change]:
+        """Return the newest statuses of users who are there, the newest first."""
+        return self._current.recent.latest(limit)
 
     async def identify(self, token: str) -> Caller | None:
         """Return who bears *token*, as the store knows it this moment; ``None`` if nobody may.

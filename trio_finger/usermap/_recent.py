@@ -11,7 +11,7 @@ nothing of what was cleared, has ended, or was in the users file: so that is not
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,44 +134,39 @@ class RecentChanges:
 
     # Reading
 
-    def since(self, number: int) -> Recent:
-        """Return what has changed after the change of that *number*."""
-        changes = list(self._backwards(number))
-        changes.reverse()
+    def since(
+        self, number: int, keys: Collection[str] | None = None, limit: int = PAST_SIZE
+    ) -> Recent:
+        """Return what has changed since that *number*; see `UserMap.changes_since`."""
+        entries = (
+            entry
+            for entry in self._entries
+            if entry[0] > number and (keys is None or entry[1] in keys)
+        )
+        changes = (self._tell(entry, there=False) for entry in entries)
+        return Recent(list(islice(filter(None, changes), limit)), self.reaches(number))
+
+    def reaches(self, number: int) -> bool:
+        """Whether everything is remembered that has changed after the change of that *number*."""
         # A number that is yet to come is from an earlier run, before the clock was put back.
         # One before we began may lack what the history knows nothing of.
-        return Recent(changes, self._oldest() <= number <= self.last)
-
-    def latest(self, limit: int, key: str | None) -> list[Change]:
-        """Return the newest statuses of *key*, or of everybody: who is there and visible now."""
-        changes = self._backwards(key=key, there=True)
-        return list(islice((change for change in changes if change.status is not None), limit))
-
-    def _oldest(self) -> int:
-        """Return from which number on nothing is missing."""
         is_full = len(self._entries) == self._entries.maxlen
-        return max(self._seeded, self._entries[0][0] if is_full else 0)
+        oldest = max(self._seeded, self._entries[0][0] if is_full else 0)
+        return oldest <= number <= self.last
 
-    def _backwards(
-        self, number: int = 0, *, key: str | None = None, there: bool = False
-    ) -> Iterator[Change]:
-        """Go through what may be told, the newest first.
-
-        Args:
-          number: where to stop.
-          key: the user, if only theirs is asked for.
-          there: statuses of those who are gone by now are not asked for.
-        """
-        for entry in reversed(self._entries):
-            if entry[0] <= number:
-                return
-            if key is None or key == entry[1]:
-                change = self._tell(entry, there=there)
-                if change is not None:
-                    yield change
+    def latest(self, limit: int) -> list[Change]:
+        """Return the newest statuses of who is there and visible now, the newest first."""
+        entries = (entry for entry in reversed(self._entries) if entry[3] is not None)
+        changes = (self._tell(entry, there=True) for entry in entries)
+        return list(islice(filter(None, changes), limit))
 
     def _tell(self, entry: _Entry, *, there: bool) -> Change | None:
-        """Return a change as it may be told by now, if at all."""
+        """Return a change as it may be told by now, if at all.
+
+        Args:
+          entry: the change.
+          there: who is gone by now is not asked for.
+        """
         number, key, name, saying = entry
         if saying is None:
             return Change(name, None, number)

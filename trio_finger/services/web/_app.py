@@ -62,6 +62,7 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
+    app.url_map.merge_slashes = False  # the redirect would be to where the request has come from
     app.config["RESPONSE_TIMEOUT"] = None  # whoever reads too slowly is cut when we send
 
     doorkeeper = Doorkeeper(directory.users, pages.names)

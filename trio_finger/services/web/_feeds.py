@@ -96,7 +96,8 @@ class _Editor:
         ]
         if len(said) < _LENGTH:
             # What the users file said when we began is no change, but new to whoever reads this.
-            newest = await find_newest(self._directory.everybody, _LENGTH)
+            async with self._pages.turns:
+                newest = await find_newest(self._directory.everybody, _LENGTH)
             said += (Past(user.name, user.text, user.since, user.until) for user in newest)
         return self._tell("Everybody", said, url, f"{url}/", self._id("everybody"))
 
@@ -144,9 +145,12 @@ class _Editor:
     def _modified(self) -> datetime | None:
         """Return when anything was last different, which this may have been; ``None`` for just now.
 
-        What is left out of a feed has no moment in it. And HTTP counts in seconds: within
-        this one, there may be something new still (RFC 9110, 8.8.2.2).
+        What is left out of a feed has no moment in it, and what a source says has one that
+        nobody knows. And HTTP counts in seconds: within this one, there may be something new
+        still (RFC 9110, 8.8.2.2).
         """
+        if not self._directory.is_plain:
+            return None
         number = self._directory.users.last_change
         modified = _EPOCH + timedelta(microseconds=number)
         return modified if number and datetime.now(UTC) - modified > _SETTLED else None

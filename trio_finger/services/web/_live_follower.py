@@ -19,8 +19,9 @@ from trio_finger.net import Stream, finish, send_in_pieces, socket_of
 from trio_finger.protocol.live import GOING_AWAY, TRY_AGAIN_LATER, Batch, make_hello
 from trio_finger.services.web._live_past import Past
 
-# Changes that wait for one follower, at most: who is further behind is sent away. The messages
-# are shared by all, so what waits for one takes some eight kilobytes.
+# Changes that wait for one follower, at most: who is further behind is sent away. Messages are
+# shared by all who follow everybody, so what waits for one of them takes some eight kilobytes;
+# for one who has picked users it is a batch each, some two hundred.
 MOST_BEHIND: Final = 1024
 
 _MOST_ASIDE: Final = 1024  # bytes of small things; when there are more, they are left out
@@ -36,6 +37,7 @@ class Follower(ABC):
 
     Attributes:
       stream: the same.
+      keys: the same.
       is_over: nothing is told any more.
       lingers: the end of the connection needs care, since the client may be sending still, or
         speaks TLS, where an end has to be said.
@@ -51,7 +53,7 @@ class Follower(ABC):
         self.stream = stream
         self.is_over = False
         self.lingers = isinstance(stream, trio.SSLStream)
-        self._keys = keys
+        self.keys = keys
         # Over TLS nothing can be sent without waiting, nor where there is no socket.
         self._socket = None if self.lingers else socket_of(stream)
         self._is_idle = False  # everything has been sent
@@ -96,7 +98,7 @@ class Follower(ABC):
 
     def tell(self, batch: Batch) -> None:
         """Tell what is news of *batch*."""
-        news = batch.only(self._after, self._keys)
+        news = batch.only(self._after, self.keys)
         if news is None or self.is_over:
             return
         if self._is_idle:
@@ -114,7 +116,7 @@ class Follower(ABC):
             return
         self._after = number
         self._waiting.clear()
-        self._behind = 0
+        self._behind = 1
         self._waiting.append(Batch([make_hello(number, missed=True)]))
         self._wake_up()
 
@@ -200,12 +202,10 @@ class Follower(ABC):
         if self._rest:
             data, self._rest = bytes(self._rest), b""
             return data
-        while self._past is not None:
-            batch = self._past.take()
-            if batch is None:
-                self._past = None
-            elif news := batch.only(-1, self._keys):
-                return self.form(news)
+        if self._past is not None:
+            if batch := self._past.take():
+                return self.form(batch)
+            self._past = None
         if self._aside:
             data, self._aside = self._aside, b""
             return data

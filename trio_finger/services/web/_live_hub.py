@@ -60,7 +60,7 @@ class Hub:
             self._has_followers.set()
         # Nothing is lost or told twice, because nobody has a turn in between: changes up to
         # this moment belong to the past, and all others are told by `_follow_changes`.
-        follower.greet(Past(self._users, since))
+        follower.greet(Past(self._users, since, follower.keys))
         self._followers[follower] = None
         if self._is_over:
             follower.end()

@@ -4,9 +4,14 @@ That may be a lot, and they may be slow. So it is made piece by piece, each when
 has been sent, from what the user map remembers: nothing is kept for anybody.
 """
 
+from collections.abc import Collection
+from typing import Final
+
 from trio_finger.protocol.live import Batch, Message, make_gone, make_hello, make_status, split
 from trio_finger.services.web._answer import format_moment
 from trio_finger.usermap import Change, UserMap
+
+_AT_ONCE: Final = 256  # changes; of short ones, that is what is told at once
 
 
 class Past:
@@ -16,14 +21,18 @@ class Past:
       users: remembers what has changed.
       since: the number of the last change that the follower has heard of; ``None`` for one who
         asks for nothing that is past.
+      keys: the folded names of whom they follow; ``None`` for everybody.
 
     Attributes:
       until: the number of the last change that belongs to it.
     """
 
-    def __init__(self, users: UserMap, since: int | None) -> None:
+    def __init__(
+        self, users: UserMap, since: int | None, keys: Collection[str] | None = None
+    ) -> None:
         self.until = users.last_change
         self._users = users
+        self._keys = keys
         self._since = self.until if since is None else since
         self._is_greeted = False
         self._is_missed = False
@@ -33,7 +42,7 @@ class Past:
 
         Where something is missing, that is said once, and all the same what there is is told.
         """
-        recent = self._users.changes_since(self._since)
+        recent = self._users.changes_since(self._since, self._keys, _AT_ONCE)
         missed = self._since != self.until and not recent.complete
         if not self._is_greeted or (missed and not self._is_missed):
             self._is_greeted, self._is_missed = True, missed

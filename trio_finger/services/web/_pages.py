@@ -61,6 +61,7 @@ class _Kept:
 
     status: Status
     profile: Profile
+    last_change: int  # from which it follows what changes
     answer: Answer
 
 
@@ -120,7 +121,7 @@ class Pages:
         if (kept := self._kept.get(key)) is None or (status := users.get(name)) is None:
             return None
         is_true = _is_same(kept.status, status) and kept.profile == users.profile(name)
-        return kept.answer if is_true else None
+        return kept.answer if is_true and users.remembers(kept.last_change) else None
 
     def user(
         self,
@@ -145,7 +146,8 @@ class Pages:
         long = self.long_user(status, profile, form, url, history)
         answer = Answer("".join(long.pieces).encode(), long.content_type, headers=long.headers)
         if keep and form is Form.HTML:
-            self._keep(fold(status.name), _Kept(status, profile, answer))
+            last_change = self._directory.users.last_change
+            self._keep(fold(status.name), _Kept(status, profile, last_change, answer))
         return answer
 
     def long_user(

@@ -5,7 +5,7 @@ from trio_finger.services.web._answer import Answer
 from trio_finger.services.web._long import SHORT, Long
 from trio_finger.services.web._pages import Pages
 from trio_finger.sources import Asker, Directory
-from trio_finger.store import StoreError
+from trio_finger.store import Past, StoreError
 
 
 async def tell_user(
@@ -30,18 +30,19 @@ async def tell_user(
     before = users.get(name)
     if before is None:
         return pages.nobody(name, form)
-    history = None
-    if form is Form.HTML:
+    history: list[Past] = []
+    is_whole = form is Form.HTML
+    if is_whole:
         try:
             history = await directory.users.history(name)
         except StoreError:
-            history = []  # the status itself is in memory
+            is_whole = False  # the status itself is in memory
     status = users.get(name)
     if status is None:  # gone meanwhile
         return pages.nobody(name, form)
     profile = users.profile(name)
     if len(profile.plan) > SHORT:
-        return pages.long_user(status, profile, form, url, history or ())
+        return pages.long_user(status, profile, form, url, history)
     # The history has everything that was set only if nothing was set meanwhile.
-    keep = history is not None and status == before and directory.is_plain
-    return pages.user(status, profile, form, url, history or (), keep=keep)
+    keep = is_whole and status == before and directory.is_plain
+    return pages.user(status, profile, form, url, history, keep=keep)

@@ -35,13 +35,24 @@ class Wire:
         """
         if self._socket is not None:
             await trio.lowlevel.wait_readable(self._socket)
-            try:
-                return os.read(self._socket.fileno(), _CHUNK)
-            except BlockingIOError:
-                pass  # it was a false alarm
-            except OSError as error:
-                raise trio.BrokenResourceError from error
+            if (data := self.receive_nowait()) is not None:  # and it was no false alarm
+                return data
         return bytes(await self._stream.receive_some(_CHUNK))
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what has come; ``None`` if nothing has, or that cannot be known.
+
+        Raises:
+          trio.BrokenResourceError: the client is gone.
+        """
+        if self._socket is None:
+            return None
+        try:
+            return os.read(self._socket.fileno(), _CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise trio.BrokenResourceError from error
 
     async def send(self, data: bytes) -> None:
         """Send *data*, in time.

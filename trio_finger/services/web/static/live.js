@@ -239,7 +239,7 @@ class List {
   }
 
   miss() {
-    this.#load();
+    this.#load(this.#partial ? location.href : `${base}/?sort=${this.#sort}`);
   }
 
   // Rows
@@ -337,7 +337,7 @@ class List {
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
-      if (this.#partial) await this.#load();
+      if (this.#partial) await this.#load(this.#address);
       history.replaceState(null, "", this.#address);
       this.#news.say(this.#count.textContent);
     }, SECOND / 2);
@@ -367,13 +367,12 @@ class List {
 
   // Loading
 
-  /** Have the server make the list again. */
-  async #load() {
+  /** Have the server make a list. */
+  async #load(address) {
     this.#loading?.abort();
     const { signal } = (this.#loading = new AbortController());
     this.#waiting ??= [];
     try {
-      const address = this.#partial ? this.#address : `${base}/?sort=${this.#sort}`;
       const page = await fetchPage(address, signal);
       const focused = this.#order.find(({ link }) => link === document.activeElement);
       this.#take(page);
@@ -383,7 +382,8 @@ class List {
       const more = page.querySelector(".more");
       document.querySelector(".more")?.remove();
       if (more) this.#table.after(more);
-      this.#partial = address.includes("q=") || more !== null;
+      const asked = new URL(address, location).searchParams;
+      this.#partial = asked.has("q") || asked.has("after") || more !== null;
       this.#filter();
     } catch {
       // Another list is wanted by now, or the server is away: what is here stays.
@@ -406,7 +406,8 @@ class Person {
 
   status(change) {
     const line = this.#since;
-    if (Date.parse(change.since) === Date.parse(line.querySelector("time").dateTime)) return;
+    const shown = Date.parse(line.querySelector("time").dateTime);
+    if (!line.hidden && Date.parse(change.since) === shown) return;
     this.#keep();
     this.#say(change.name, change.status || "No status");
     line.hidden = false;
