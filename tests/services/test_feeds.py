@@ -68,7 +68,7 @@ def make_app(directory: UserMap | Directory, site: Site = SITE) -> QuartTrio:
     if isinstance(directory, UserMap):
         directory = Directory(directory)
     app = QuartTrio(__name__, static_folder=None)
-    add_feeds(app, directory, Pages(directory, site))
+    add_feeds(app, Pages(directory, site))
     return app
 
 

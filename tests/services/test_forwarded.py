@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 import trio
-from hypercorn.typing import ASGIFramework, HTTPScope, Scope, WebsocketScope
+from hypercorn.typing import ASGIFramework, HTTPScope, Scope
 from hypothesis import given
 from hypothesis import strategies as st
-from quart import request, websocket
+from quart import request
 from quart_trio import QuartTrio
 
 from trio_finger.config._elsewhere import OWN_PATHS
@@ -103,16 +103,6 @@ async def test_headers_that_come_twice() -> None:
     assert (await told(NO_URL, scope))["client"] == ("192.0.2.7", 0)
 
 
-@pytest.mark.parametrize(("proto", "scheme"), [("https", "wss"), ("wss", "wss"), ("http", "ws")])
-async def test_websocket(proto: str, scheme: str) -> None:
-    """A WebSocket has the same, by its own names."""
-    scope = cast("WebsocketScope", http("/live", headers={"x-forwarded-proto": proto}))
-    scope["type"], scope["scheme"] = "websocket", "ws"
-    found = await told(SITE, scope)
-    assert found["scheme"] == scheme
-    assert found["path"] == "/finger/live"
-
-
 @given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
 async def test_nothing_harms(one: str, other: str, proto: str) -> None:
     """Whatever headers hold, the client is an IP address, and the scheme one of the two."""
@@ -167,12 +157,6 @@ async def test_spelled_otherwise() -> None:
     assert (found["path"], found["raw_path"]) == ("/finger/x", b"/%66inger/x")
 
 
-async def test_lifespan() -> None:
-    """What is no request is handed on as it is."""
-    scope = cast("Scope", {"type": "lifespan"})
-    assert await told(SITE, scope) == {"type": "lifespan"}
-
-
 # With Quart inside
 
 
@@ -184,10 +168,6 @@ def behind(site: Site) -> QuartTrio:
     @app.get("/~<name>")
     async def say(name: str = "") -> list[str | None]:
         return [request.path, name, request.remote_addr, request.url]
-
-    @app.websocket("/live")
-    async def live() -> None:
-        await websocket.send(f"{websocket.remote_addr} {websocket.path}")
 
     app.asgi_app = Forwarded(app.asgi_app, site)  # type: ignore[method-assign]
     return app
@@ -207,10 +187,6 @@ async def test_quart(prefix: str) -> None:
             )
             url = f"https://example.org/finger{path}"
             assert await response.get_json() == [path, name, "192.0.2.7", url]
-        async with client.websocket(
-            f"{prefix}/live", headers=HEADERS, scope_base={"client": PROXY}
-        ) as following:
-            assert await following.receive() == "192.0.2.7 /live"
 
 
 async def test_prefix_alone() -> None:
@@ -223,7 +199,7 @@ async def test_prefix_alone() -> None:
 def test_prefixes_that_are_refused() -> None:
     """Every path of the app begins with what no prefix may begin with, or is a user's."""
     directory = Directory(UserMap(MemoryStore()))
-    app = create_app(directory, Pages(directory, SITE), Counts())
+    app = create_app(Pages(directory, SITE), Counts())
     first = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
     users = {"", "<name>", "~<name>"}
     assert {"RPC2", "static"} <= first

@@ -129,7 +129,7 @@ async def make_door(nursery: trio.Nursery, site: Site = SITE) -> Door:
     users = UserMap(store, clock=lambda: NOW)
     directory = Directory(users)
     directory.known = Known([Bench(nursery, answer_for_others).asked])
-    door = Door(create_app(directory, Pages(directory, site), Counts()), users, store)
+    door = Door(create_app(Pages(directory, site), Counts()), users, store)
     await door.fill()
     return door
 
@@ -404,7 +404,7 @@ async def test_fault_in_a_terminal(door: Door, agent: str) -> None:
 async def test_fault_of_our_own(caplog: pytest.LogCaptureFixture) -> None:
     """T18: a program is told of an internal error as of any other, and nothing of the inside."""
     directory = Directory(BrokenMap(MemoryStore()))
-    app = create_app(directory, Pages(directory, SITE), Counts())
+    app = create_app(Pages(directory, SITE), Counts())
     door = Door(app, directory.users, FragileStore())
     for accept in ("application/json", "text/plain"):
         answer = await door.ask("get", "/", Accept=accept)

@@ -52,7 +52,7 @@ async def ask(users: UserMap, query: str, site: Site = SITE, **how: Any) -> Resp
     """Ask what there is about what *query* names."""
     directory = Directory(users)
     app = QuartTrio(__name__, static_folder=None)
-    add_webfinger(app, directory, Pages(directory, site))
+    add_webfinger(app, Pages(directory, site))
     with trio.fail_after(10):
         response = await app.test_client().open(f"{PATH}?{query}", **how)
         await response.get_data()

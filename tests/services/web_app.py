@@ -20,7 +20,7 @@ BEFORE: Final = {"moshez": "from the file", "shawn": "from the file"}
 def make_app(users: UserMap, site: Site) -> QuartTrio:
     """Return an app that shows who is in *users*."""
     directory = Directory(users)
-    return create_app(directory, Pages(directory, site), Counts())
+    return create_app(Pages(directory, site), Counts())
 
 
 class FragileStore(MemoryStore):

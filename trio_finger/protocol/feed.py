@@ -6,17 +6,15 @@ Sources: https://www.rfc-editor.org/rfc/rfc4287 and https://www.jsonfeed.org/ver
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from trio_finger.protocol.text import fit_for_xml
+
 ATOM_TYPE: Final = "application/atom+xml; charset=utf-8"
 JSON_FEED_TYPE: Final = "application/feed+json"
-
-# Not even as character references (XML 1.0, section 2.2).
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +70,16 @@ def format_json_feed(feed: Feed, address: str) -> bytes:
         {
             "id": entry.id,
             "url": entry.page,
-            "title": _leave_out(entry.title),
-            "content_text": _leave_out(entry.content),
+            "title": fit_for_xml(entry.title),
+            "content_text": fit_for_xml(entry.content),
             "date_published": entry.moment,
-            "authors": [{"name": _leave_out(entry.author), "url": entry.page}],
+            "authors": [{"name": fit_for_xml(entry.author), "url": entry.page}],
         }
         for entry in feed.entries
     ]
     document = {
         "version": "https://jsonfeed.org/version/1.1",
-        "title": _leave_out(feed.title),
+        "title": fit_for_xml(feed.title),
         "home_page_url": feed.page,
         "feed_url": address,
         "icon": feed.icon,
@@ -119,8 +117,4 @@ def _element(name: str, text: str) -> str:
 
 def _escape(text: str) -> str:
     # Parsers turn a CR into an LF unless it is a reference.
-    return escape(_leave_out(text)).replace("\r", "&#13;")
-
-
-def _leave_out(text: str) -> str:
-    return _NOT_XML.sub("", text)
+    return escape(fit_for_xml(text)).replace("\r", "&#13;")

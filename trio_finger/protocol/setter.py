@@ -50,6 +50,18 @@ class SetRequest:
     until: str | None = None
 
 
+def one_line(text: str) -> str:
+    """Return *text* without the blanks around it.
+
+    Raises:
+      SetterError: a status cannot be that: it is more than a line.
+    """
+    text = text.strip()
+    if len(text.splitlines()) > 1:
+        raise SetterError("a status is one line")
+    return text
+
+
 def is_whole(data: bytes | bytearray) -> bool:
     """Whether *data* is a request that needs no end of input to be whole."""
     return b"\n" in data and _is_json(bytes(data[: data.index(b"\n")]))

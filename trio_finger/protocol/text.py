@@ -38,6 +38,10 @@ _INVISIBLE_IN_NAMES = re.compile(
 )
 
 
+# Not even as character references.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 class TextError(ValueError):
     """A name or a status that cannot be one; ``str()`` of it is fit to show."""
 
@@ -102,6 +106,11 @@ def parse_plan(text: str) -> str:
         raise TextError(f"the plan is longer than {MAX_PLAN} bytes")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(clean(line).rstrip() for line in lines).rstrip("\n")
+
+
+def fit_for_xml(text: str) -> str:
+    """Return *text* without the characters that no XML can hold (XML 1.0, section 2.2)."""
+    return _NOT_XML.sub("", text)
 
 
 def shorten(text: str, size: int) -> str:

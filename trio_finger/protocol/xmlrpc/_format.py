@@ -5,16 +5,13 @@ characters that no XML can hold, and writes any object as a struct of its attrib
 """
 
 import math
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from xmlrpc import client
 
+from trio_finger.protocol.text import fit_for_xml
 from trio_finger.protocol.xmlrpc._fault import Fault
-
-# Not even as character references (XML 1.0, section 2.2).
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def format_response(value: Any) -> bytes:
@@ -44,7 +41,7 @@ def _format(outcome: Any) -> bytes:
         raise ValueError(f"XML-RPC has no form for this: {error}") from None
     # Parsers turn a CR into an LF unless it is a reference. What is replaced here can
     # only come from a text: the library writes none of it.
-    content = _NOT_XML.sub("", content).replace("\r", "&#13;")
+    content = fit_for_xml(content).replace("\r", "&#13;")
     document = f'<?xml version="1.0" encoding="utf-8"?>\n<methodResponse>\n{content}'
     return f"{document}</methodResponse>\n".encode()
 

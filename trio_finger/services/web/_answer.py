@@ -1,9 +1,10 @@
 """An answer over HTTP as a value: the same for whoever sends it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
@@ -34,7 +35,7 @@ NEVER_KEPT: Final = (("cache-control", "no-store"),)
 BY_FORM: Final = ("vary", "Accept, User-Agent")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What is answered.
 
@@ -44,8 +45,6 @@ class Answer:
       code: the HTTP status.
       headers: besides those that every answer has; names in small letters.
       modified: when it was last different, if that is known (UTC).
-      etag: names this very content (RFC 9110, 8.8.3).
-      head: what goes before the content over HTTP/1.1, but for the time of day.
     """
 
     body: bytes
@@ -53,8 +52,6 @@ class Answer:
     code: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     modified: datetime | None = None
-    etag: str = field(init=False)
-    head: bytes = field(init=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -66,12 +63,16 @@ class Answer:
         """Whether somebody may keep it, and ask later whether it is still so."""
         return self.code == 200 and self.headers != NEVER_KEPT
 
-    def __post_init__(self) -> None:
-        digest = blake2b(self.body, digest_size=12).hexdigest()
-        object.__setattr__(self, "etag", digest)
+    @cached_property
+    def etag(self) -> str:
+        """Names this very content (RFC 9110, 8.8.3)."""
+        return blake2b(self.body, digest_size=12).hexdigest()
+
+    @cached_property
+    def head(self) -> bytes:
+        """What goes before the content over HTTP/1.1, but for the time of day."""
         lines = [f"{name}: {value}\r\n" for name, value in self.all_headers()]
-        head = f"HTTP/1.1 {self.code} \r\n{''.join(lines)}"
-        object.__setattr__(self, "head", head.encode("latin-1"))
+        return f"HTTP/1.1 {self.code} \r\n{''.join(lines)}".encode("latin-1")
 
     def all_headers(self) -> Iterator[tuple[str, str]]:
         """Yield every header that does not depend on the connection."""

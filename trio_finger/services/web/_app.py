@@ -32,7 +32,6 @@ from trio_finger.services.web._setting import CHALLENGE, add_setting, read_body
 from trio_finger.services.web._user import tell_user
 from trio_finger.services.web._webfinger import add_webfinger
 from trio_finger.services.web.xmlrpc import answer_call
-from trio_finger.sources import Directory
 from trio_finger.store import StoreError
 from trio_finger.usermap import UnavailableError
 
@@ -51,14 +50,14 @@ _WHY_LATER: Final = "Where this status comes from does not answer just now."
 _RETRY: Final = ("retry-after", "5")  # seconds
 
 
-def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
-    """Return the app that shows who is in *directory*, ready to be served.
+def create_app(pages: Pages, counts: Counts) -> QuartTrio:
+    """Return the app that shows who is there, ready to be served.
 
     Args:
-      directory: who is there.
       pages: tells of them.
       counts: counts what it answers.
     """
+    directory = pages.directory
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["BODY_TIMEOUT"] = _BODY_SECONDS
@@ -68,20 +67,20 @@ def create_app(directory: Directory, pages: Pages, counts: Counts) -> QuartTrio:
     doorkeeper = Doorkeeper(directory.users, pages.names)
     add_setting(app, doorkeeper)
     add_session(app, pages, doorkeeper)
-    add_feeds(app, directory, pages)
-    add_webfinger(app, directory, pages)
+    add_feeds(app, pages)
+    add_webfinger(app, pages)
     add_openapi(app, pages)
 
     @app.get("/")
     async def index() -> Response:
         selection = Selection.parse(*(request.args.get(key, "") for key in ("q", "sort", "after")))
-        index = await tell_index(pages, directory, selection, get_form(), get_url(pages.site))
+        index = await tell_index(pages, selection, get_form(), get_url(pages.site))
         return await respond_in_pieces(index)
 
     @app.get("/<name>")
     @app.get("/~<name>")
     async def user(name: str) -> Response:
-        told = await tell_user(pages, directory, name, get_form(), get_url(pages.site), get_asker())
+        told = await tell_user(pages, name, get_form(), get_url(pages.site), get_asker())
         return await (respond_in_pieces(told) if isinstance(told, Long) else respond(told))
 
     @app.get("/~<name>/online")

@@ -40,6 +40,7 @@ def format_head() -> bytes:
 class EventStream(Follower):
     """One who follows by server-sent events."""
 
+    code: ClassVar[int] = 200
     beat_seconds: ClassVar[float] = _COMMENT_SECONDS
     is_answered: ClassVar[bool] = False
 

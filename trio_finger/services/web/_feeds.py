@@ -23,7 +23,7 @@ from trio_finger.services.web._answer import Answer, format_moment, plain, respo
 from trio_finger.services.web._asking import get_asker, get_url
 from trio_finger.services.web._index import find_newest
 from trio_finger.services.web._pages import NO_SUCH_USER, Pages
-from trio_finger.sources import Asker, Directory
+from trio_finger.sources import Asker
 from trio_finger.store import Past, StoreError
 
 _LENGTH: Final = 50  # entries; with the longest statuses a feed has some 150 KB then
@@ -42,15 +42,14 @@ class _News:
     modified: datetime | None
 
 
-def add_feeds(app: QuartTrio, directory: Directory, pages: Pages) -> None:
+def add_feeds(app: QuartTrio, pages: Pages) -> None:
     """Have *app* serve feeds of the latest changes.
 
     Args:
       app: the app.
-      directory: who is there.
-      pages: knows where their pages are.
+      pages: knows who is there, and where their pages are.
     """
-    editor = _Editor(directory, pages)
+    editor = _Editor(pages)
 
     @app.get("/feed.atom")
     async def atom() -> Response:
@@ -77,12 +76,11 @@ class _Editor:
     """Makes feeds of what was said.
 
     Args:
-      directory: who is there.
-      pages: knows where their pages are.
+      pages: knows who is there, and where their pages are.
     """
 
-    def __init__(self, directory: Directory, pages: Pages) -> None:
-        self._directory = directory
+    def __init__(self, pages: Pages) -> None:
+        self._directory = pages.directory
         self._pages = pages
         # It is a part of every id. With TLS or without, it is the same place.
         self._place = (pages.site.url or pages.site.name).rpartition("://")[2].casefold()
@@ -123,7 +121,9 @@ class _Editor:
         # What the users file says, or a source, is in no history.
         said = [Past(name, status.text or status.details, status.since, status.until)]
         said += (Past(name, past.text, past.since, past.until) for past in history)
-        return self._tell(name, said, url, self._page(name, url), self._id("user", fold(name)))
+        return self._tell(
+            name, said, url, self._pages.address(name, url), self._id("user", fold(name))
+        )
 
     def _tell(self, who: str, said: Iterable[Past], url: str, page: str, id_: str) -> _News:
         newest = sorted(said, key=lambda past: past.since, reverse=True)
@@ -163,13 +163,10 @@ class _Editor:
             self._id("status", fold(past.name), moment, past.text),
             title=f"{past.name}: {past.text.splitlines()[0]}",
             author=past.name,
-            page=self._page(past.name, url),
+            page=self._pages.address(past.name, url),
             moment=moment,
             content=past.text + until,
         )
-
-    def _page(self, name: str, url: str) -> str:
-        return url + self._pages.path(name).removeprefix(self._pages.base)
 
     def _id(self, *words: str) -> str:
         """Return a URI that is the same for the same words at the same place, for ever."""

@@ -22,6 +22,7 @@ from trio_finger.net import (
     socket_of,
 )
 from trio_finger.services.web._http1 import HTTP1
+from trio_finger.services.web._wire import FIRST_AT_STOP
 
 # What has requests before the app does. It is given a connection, and what has been read of a
 # next request, if anything has; it returns what it leaves of that, or None when the connection
@@ -29,7 +30,6 @@ from trio_finger.services.web._http1 import HTTP1
 Before = Callable[[Connection, bytes], Awaitable[bytes | None]]
 
 _CHUNK = 64 * 1024  # bytes
-_ASK_SECONDS = 1  # for a first request that is on its way when a stop comes
 _CLOSE_SECONDS = 1  # to change over to the next request, or to close: no network involved
 
 
@@ -177,17 +177,13 @@ class HttpConnection(TCPServer):
         with trio.move_on_after(self.config.keep_alive_timeout) as patience:
             await self.context.terminated.wait()
             if not self._asked:
-                await trio.sleep(_ASK_SECONDS)
+                await trio.sleep(FIRST_AT_STOP)
         # Between two requests nobody is slow: the next may never have been meant to come.
         if patience.cancelled_caught and (not self._asked or self.protocol.has_begun):
             self._note_slow()
+        # Nobody is owed an answer. Over TLS the end is said, and that has to be sent.
         with trio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._initiate_server_close()
-
-    async def _initiate_server_close(self) -> None:
-        # Nobody is owed an answer. Over TLS the end is said, and that has to be sent.
-        with trio.move_on_after(_CLOSE_SECONDS):
-            await super()._initiate_server_close()
 
     def _note_slow(self) -> None:
         """Count and log that the client is too slow, once."""

@@ -27,6 +27,7 @@ from hypercorn.typing import ASGIFramework
 
 from trio_finger.net import Connection, Gate, Secured, serve_connections, socket_of
 from trio_finger.services.web._http_connection import Before, HttpConnection
+from trio_finger.services.web._wire import KEEP_ALIVE
 
 
 async def serve_app(
@@ -87,5 +88,5 @@ def _configure() -> Config:
     config = Config()
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
-    config.keep_alive_timeout = 15
+    config.keep_alive_timeout = KEEP_ALIVE
     return config

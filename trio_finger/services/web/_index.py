@@ -57,18 +57,16 @@ class Selection:
         return "?" + urlencode({"q": self.word, "after": last} if self.word else {"after": last})
 
 
-async def tell_index(
-    pages: Pages, directory: Directory, selection: Selection, form: Form, url: str
-) -> Long:
+async def tell_index(pages: Pages, selection: Selection, form: Form, url: str) -> Long:
     """Tell who is there.
 
     Args:
       pages: tells of users.
-      directory: who is there.
       selection: who is asked for.
       form: of the answer.
       url: our public address.
     """
+    directory = pages.directory
     # Before the users are, so that who goes on from there misses nothing.
     last_change = directory.users.last_change
     async with pages.turns:  # a crowd of these would keep everybody else waiting

@@ -27,16 +27,11 @@ from trio_finger.services.web._head import Head, is_begun, parse_head
 from trio_finger.services.web._pages import Pages
 from trio_finger.services.web._plausible import HOST
 from trio_finger.services.web._user import tell_user
-from trio_finger.services.web._wire import Wire
+from trio_finger.services.web._wire import FIRST_AT_STOP, KEEP_ALIVE, Wire
 from trio_finger.services.web.xmlrpc import answer_reading
-from trio_finger.sources import Asker, Directory
+from trio_finger.sources import Asker
 
-# How long a connection may wait for a request; and how much of that is left when a stop comes
-# to who has just connected, and is owed an answer: on a reload, others take over, and nobody
-# may notice. All in seconds.
-_KEEP_ALIVE: Final = 15
-_FIRST_AT_STOP: Final = 1
-_LOOK: Final = 1  # between two looks at who waits
+_LOOK: Final = 1  # seconds between two looks at who waits
 
 # Names that need no decoding. Others are for the app.
 _USER: Final = re.compile(r"/(?P<tilde>~)?(?P<name>[A-Za-z0-9._-]+)(?P<online>/online)?")
@@ -81,7 +76,6 @@ class Lane:
 
     Args:
       pages: tells of users.
-      directory: who is there.
       paths: those that are not users.
       doors: who goes on with connections that ask for a path of their own.
       counts: counts what is answered.
@@ -91,14 +85,13 @@ class Lane:
     def __init__(
         self,
         pages: Pages,
-        directory: Directory,
         paths: Collection[str],
         doors: Mapping[str, Door],
         counts: Counts,
         stop: trio.Event,
     ) -> None:
         self._pages = pages
-        self._directory = directory
+        self._directory = pages.directory
         self._paths = paths
         self._doors = doors
         self._counts = counts
@@ -113,10 +106,10 @@ class Lane:
         while True:
             now, stopping = trio.current_time(), self._stop.is_set()
             for scope, since in self._first.items():
-                if since + (_FIRST_AT_STOP if stopping else _KEEP_ALIVE) <= now:
+                if since + (FIRST_AT_STOP if stopping else KEEP_ALIVE) <= now:
                     scope.cancel()
             for scope, since in self._next.items():
-                if stopping or since + _KEEP_ALIVE <= now:
+                if stopping or since + KEEP_ALIVE <= now:
                     scope.cancel()
             if stopping:
                 await trio.sleep(_LOOK)
@@ -221,7 +214,7 @@ class Lane:
         url = self._pages.site.url or ""
         if form is Form.JSON and not url:
             return None  # it depends on who was asked, and how
-        told = await tell_user(self._pages, self._directory, asked["name"], form, url, _NOBODY)
+        told = await tell_user(self._pages, asked["name"], form, url, _NOBODY)
         return told if isinstance(told, Answer) else None
 
     async def _answer_call(self, body: bytes) -> Answer | None:

@@ -11,10 +11,9 @@ from typing import Final
 import trio
 
 from trio_finger.net import Connection, Gate, finish, peer_host, peer_name, send_in_pieces
-from trio_finger.protocol.forwarded import Proxy, find_client
+from trio_finger.protocol.forwarded import Claims, Proxy, find_client
 from trio_finger.services.web._answer import Answer, plain
 from trio_finger.services.web._events import EventStream, format_head
-from trio_finger.services.web._forwarded import read_claims
 from trio_finger.services.web._head import Head
 from trio_finger.services.web._lane import format_answer
 from trio_finger.services.web._live_follower import Follower
@@ -99,7 +98,7 @@ class Live:
             later = ("retry-after", "30")
             await self._refuse(stream, plain("too many follow already", 503, _CLOSE, later))
             return
-        self._count(accepted[9:12].decode())  # HTTP/1.1 101
+        self._count(kind.code)
         self.following += 1
         try:
             await send_in_pieces(stream, accepted)
@@ -118,14 +117,15 @@ class Live:
 
     def _find_client(self, stream: Connection, head: Head) -> str:
         """Return who it is, for the log, as a proxy may have said."""
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in head.headers.items()]
-        found = find_client(peer_host(stream), read_claims(headers), self._proxies)
+        names = ("x-forwarded-for", "x-forwarded-proto", "forwarded")
+        claims = Claims(*(head.headers.get(name, "") for name in names))
+        found = find_client(peer_host(stream), claims, self._proxies)
         return peer_name(stream) if found.client is None else str(found.client)
 
     async def _refuse(self, stream: Connection, answer: Answer) -> None:
-        self._count(str(answer.code))
+        self._count(answer.code)
         await send_in_pieces(stream, format_answer(answer))
         await finish(stream)
 
-    def _count(self, code: str) -> None:
-        self._gate.counts.answered[f"{code[0]}xx"] += 1
+    def _count(self, code: int) -> None:
+        self._gate.counts.answered[f"{code // 100}xx"] += 1

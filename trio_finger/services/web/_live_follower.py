@@ -43,6 +43,9 @@ class Follower(ABC):
         speaks TLS, where an end has to be said.
     """
 
+    # The HTTP status with which it begins.
+    code: ClassVar[int]
+
     # How often something is sent, so that nobody in between thinks the connection dead.
     beat_seconds: ClassVar[float]
 

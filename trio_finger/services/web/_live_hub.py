@@ -5,12 +5,13 @@ with turns for everybody else in between. Changes that come meanwhile are told t
 the next round, so a crowd of changes takes few rounds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import trio
 
-from trio_finger.protocol.live import MAX_BATCH, Batch, split
+from trio_finger.protocol.live import Batch, split
 from trio_finger.services.web._live_follower import Follower
 from trio_finger.services.web._live_past import Past, make_message
 from trio_finger.usermap import Change, UserMap
@@ -80,7 +81,8 @@ class Hub:
                     if not self._followers:
                         self._has_followers = trio.Event()
                         break
-                    await self._tell(_gather(change, changes))
+                    arrived = map(make_message, _arrived(change, changes))
+                    await self._tell(next(split(arrived)))
 
     async def _catch_up(self) -> None:
         """Tell what has changed while there was no subscription, if that is known."""
@@ -115,14 +117,9 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
 
-def _gather(change: Change, changes: trio.MemoryReceiveChannel[Change]) -> Batch:
-    """Return *change*, and what of *changes* is there already, as far as there is room."""
-    messages = [make_message(change)]
-    size = len(messages[0].event)
-    while size < MAX_BATCH:
-        try:
-            messages.append(make_message(changes.receive_nowait()))
-        except (trio.WouldBlock, trio.EndOfChannel):
-            break
-        size += len(messages[-1].event)
-    return Batch(messages)
+def _arrived(change: Change, changes: trio.MemoryReceiveChannel[Change]) -> Iterator[Change]:
+    """Yield *change*, and as many of *changes* as are taken and there already."""
+    yield change
+    with suppress(trio.WouldBlock, trio.EndOfChannel):
+        while True:
+            yield changes.receive_nowait()

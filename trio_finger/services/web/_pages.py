@@ -73,6 +73,7 @@ class Pages:
       site: what is said of the other doors.
 
     Attributes:
+      directory: the same.
       site: the same.
       base: what comes before every path of ours; empty, or ``/`` and more.
       names: what browsers may call us, casefolded.
@@ -84,7 +85,7 @@ class Pages:
         self.base = public.path
         self.names = {site.name.casefold(), "localhost", public.hostname or "localhost"}
         self.site = site
-        self._directory = directory
+        self.directory = directory
         self._kept: dict[str, _Kept] = {}
         self._kept_bytes = 0
         self.turns = trio.CapacityLimiter(_TURNS)
@@ -102,6 +103,10 @@ class Pages:
         """Return the path of a user's page, right even for one who is called RPC2."""
         return f"{self.base}/~{quote(name, safe='')}"
 
+    def address(self, name: str, url: str) -> str:
+        """Return the same as a whole address; *url* is our public one."""
+        return f"{url}/~{quote(name, safe='')}"
+
     def render(self, template: str, code: int = 200, **context: object) -> Answer:
         """Return a page of that template."""
         text = self._environment.get_template(template).render(context)
@@ -115,9 +120,9 @@ class Pages:
 
     def at_hand(self, name: str) -> Answer | None:
         """Return the page of *name*, in any spelling, if one is kept and is true still."""
-        if not self._directory.is_plain:
+        if not self.directory.is_plain:
             return None  # somebody may have to be asked
-        key, users = fold(name), self._directory.users
+        key, users = fold(name), self.directory.users
         if (kept := self._kept.get(key)) is None or (status := users.get(name)) is None:
             return None
         is_true = _is_same(kept.status, status) and kept.profile == users.profile(name)
@@ -146,7 +151,7 @@ class Pages:
         long = self.long_user(status, profile, form, url, history)
         answer = Answer("".join(long.pieces).encode(), long.content_type, headers=long.headers)
         if keep and form is Form.HTML:
-            last_change = self._directory.users.last_change
+            last_change = self.directory.users.last_change
             self._keep(fold(status.name), _Kept(status, profile, last_change, answer))
         return answer
 
@@ -158,7 +163,7 @@ class Pages:
             case Form.HTML:
                 pieces = self.render_pieces(
                     "user.html",
-                    last_change=self._directory.users.last_change,
+                    last_change=self.directory.users.last_change,
                     status=status,
                     profile=profile,
                     plan=cut(profile.plan),
@@ -206,7 +211,7 @@ class Pages:
             "status": status.text or status.details,
             "since": format_moment(status.since),
             "until": format_moment(status.until) if status.until else None,
-            "url": url + self.path(status.name).removeprefix(self.base),
+            "url": self.address(status.name, url),
         }
 
 

@@ -36,7 +36,8 @@ class Plausible:
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Have the app answer one request, or say why not."""
-        fault = find_fault(scope["headers"]) if scope["type"] == "http" else ""
+        assert scope["type"] == "http"  # nothing else comes through our connections
+        fault = find_fault(scope["headers"])
         if not fault:
             await self._app(scope, receive, send)
             return

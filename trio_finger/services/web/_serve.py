@@ -38,12 +38,12 @@ async def serve_web(
       counts: this door's numbers.
     """
     pages = Pages(directory, site)
-    app = create_app(directory, pages, counts)
+    app = create_app(pages, counts)
     whole = Plausible(Forwarded(app, site))
     gate = Gate(Limits(_MAX_CONNECTIONS), counts, get_log("web"))
     live = Live(directory.users, pages.names, gate, site.trusted_proxies)
     doors = {"/live": live.websocket, "/live.sse": live.events}
-    lane = Lane(pages, directory, paths_of(app), doors, counts, stop)
+    lane = Lane(pages, paths_of(app), doors, counts, stop)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.end_waiting)
         nursery.start_soon(live.run, stop)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from quart import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from trio_finger.protocol.setter import SetRequest
+from trio_finger.protocol.setter import SetRequest, SetterError, one_line
 from trio_finger.protocol.text import TextError, decode
 from trio_finger.services.web._setting import read_body
 
@@ -62,11 +62,12 @@ def parse_fields(fields: Fields, name: str) -> SetRequest:
         case "clear":
             return SetRequest(name, "")
         case "set":
-            status = fields.get("status", "").strip()
+            try:
+                status = one_line(fields.get("status", ""))
+            except SetterError as error:
+                raise FormError(400, str(error)) from None
         case _:
             raise FormError(400, "a status is either set or cleared")
     if not status:
         raise FormError(400, "the status is empty")
-    if len(status.splitlines()) > 1:
-        raise FormError(400, "a status is one line")
     return SetRequest(name, status, lasts=fields.get("for") or None)

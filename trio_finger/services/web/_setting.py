@@ -8,6 +8,7 @@ from trio_finger.protocol.setter import (
     SetterError,
     format_error,
     format_ok,
+    one_line,
     parse_json,
 )
 from trio_finger.protocol.text import TextError, decode
@@ -17,8 +18,6 @@ from trio_finger.usermap import RefusedError, describe_ending
 
 # Programs ask for either kind of credentials in their own way; browsers know the second.
 CHALLENGE = 'Bearer realm="trio-finger", Basic realm="trio-finger"'
-
-_ONE_LINE = "a status is one line"
 
 
 def add_setting(app: QuartTrio, doorkeeper: Doorkeeper) -> None:
@@ -74,17 +73,14 @@ async def _read_request(name: str) -> SetRequest:
     body = await read_body(request)
     if request.mimetype == "application/json":
         asked = parse_json(body, name)
-        if len((asked.status or "").strip().splitlines()) > 1:
-            raise SetterError(_ONE_LINE)
+        one_line(asked.status or "")
         return asked
     try:
-        text = decode(body).strip()
+        text = one_line(decode(body))
     except TextError as error:
         raise SetterError(str(error)) from None
     if not text:
         raise SetterError("the status is empty; DELETE clears it")
-    if len(text.splitlines()) > 1:
-        raise SetterError(_ONE_LINE)
     return SetRequest(name, text)
 
 

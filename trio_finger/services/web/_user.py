@@ -4,18 +4,15 @@ from trio_finger.protocol.accept import Form
 from trio_finger.services.web._answer import Answer
 from trio_finger.services.web._long import SHORT, Long
 from trio_finger.services.web._pages import Pages
-from trio_finger.sources import Asker, Directory
+from trio_finger.sources import Asker
 from trio_finger.store import Past, StoreError
 
 
-async def tell_user(
-    pages: Pages, directory: Directory, name: str, form: Form, url: str, asker: Asker
-) -> Answer | Long:
+async def tell_user(pages: Pages, name: str, form: Form, url: str, asker: Asker) -> Answer | Long:
     """Tell what there is to tell of one user; of the history what is known of it.
 
     Args:
       pages: tells of users.
-      directory: who is there.
       name: in any spelling.
       form: of the answer.
       url: our public address.
@@ -26,6 +23,7 @@ async def tell_user(
     """
     if form is Form.HTML and (page := pages.at_hand(name)) is not None:
         return page
+    directory = pages.directory
     users = await directory.find([name], asker)
     before = users.get(name)
     if before is None:

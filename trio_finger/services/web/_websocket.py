@@ -65,6 +65,7 @@ def shake_hands(head: Head) -> bytes | Answer:
 class WebSocket(Follower):
     """One who follows over a WebSocket."""
 
+    code: ClassVar[int] = 101
     beat_seconds: ClassVar[float] = _PING_SECONDS
     is_answered: ClassVar[bool] = True
 

@@ -12,6 +12,12 @@ import trio
 
 from trio_finger.net import AcceptedStream, Connection, send_in_pieces, socket_of
 
+# How long a connection may wait for a request; and how much of that is left when a stop comes
+# to who has just connected, and is owed an answer: on a reload, others take over, and nobody
+# may notice. All in seconds.
+KEEP_ALIVE: Final = 15
+FIRST_AT_STOP: Final = 1
+
 _CHUNK: Final = 64 * 1024  # bytes
 
 
