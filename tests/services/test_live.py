@@ -289,6 +289,32 @@ async def test_too_many_names() -> None:
             assert answer.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("name", ["", "%20", "a%20b", "z%E2%80%8Bw", "n%C2%A0b", "a%2Fb"])
+async def test_names_whom_there_cannot_be(name: str) -> None:
+    """They are refused as at every door, instead of being waited for."""
+    async with open_live() as door:
+        answer = await door.answer(f"/live.sse?user=moshez&user={name}")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_lists_in_several_headers() -> None:
+    """Proxies add headers of their own, and a client may offer extensions in several."""
+    more = b"X-Forwarded-For: 192.0.2.1\r\nVia: 1.1 a\r\nSec-WebSocket-Extensions: x\r\n"
+    async with open_live() as door:
+        client = await door.ask("/live", HANDSHAKE, more, more.replace(b"x", b"y"))
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 101 ")
+        await client.aclose()
+
+
+async def test_many_changes_at_once_over_tls() -> None:
+    """Nobody is too slow who reads as fast as they can, be it through their task alone."""
+    async with open_live() as door, follow(door, tls=True) as client:
+        await next_of(client)
+        await tell_at_once(door, 2000)
+        found = [await next_of(client) for _ in range(2000)]
+        assert {each["name"] for each in found} == {f"u{number}" for number in range(2000)}
+
+
 async def test_too_many_followers() -> None:
     """Who comes when it is full is asked to come later, and may when somebody has gone."""
     async with open_live(limit=1) as door:

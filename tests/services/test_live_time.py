@@ -1,5 +1,6 @@
 """The live doors as time goes by, and under whatever a client says: on streams in memory."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -56,7 +57,7 @@ class Memory:
     async def follow(self, stream: trio.abc.Stream, target: str) -> None:
         head = parse_head(format_request(target, HANDSHAKE))
         assert head is not None
-        door = self.live.websocket if target == "/live" else self.live.events
+        door = self.live.events if target.startswith("/live.sse") else self.live.websocket
         try:
             # A stream in memory has all that the doors need of a connection.
             await door(cast("Connection", stream), head)
@@ -138,6 +139,42 @@ async def test_who_does_not_answer_pings_is_sent_away(
         await door.over.wait()
         assert trio.current_time() == pytest.approx(60)
         assert door.slow == 1
+
+
+async def test_who_follows_a_quiet_user_is_told_how_far_they_are(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What others say need not be remembered for them: with a sign of life comes the number."""
+    async with following("/live?user=shawn") as (door, client):
+        reader = Reader(client)
+        await reader.find(TextMessage)
+        for status in ("One", "Two"):
+            await door.tell(status)  # moshez
+            hello = await reader.find(TextMessage)
+            assert isinstance(hello, TextMessage)
+            assert json.loads(hello.data) == {
+                "type": "hello",
+                "server": "trio-finger",
+                "id": str(door.users.last_change),
+                "missed": False,
+            }
+            await reader.find(Ping)
+            await reader.say(Pong())
+        assert trio.current_time() == pytest.approx(60)
+
+
+async def test_events_of_a_quiet_user_say_how_far_one_is(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A browser takes the id of what is no event, and comes back with it."""
+    async with following("/live.sse?user=shawn") as (door, client):
+        await wait_all_tasks_blocked()
+        await client.receive_some()
+        await door.tell("One")  # moshez
+        said = await client.receive_some()
+        while b"id: " not in said:
+            said += await client.receive_some()
+        assert said == b"id: %d\n\n" % door.users.last_change
 
 
 async def test_comments_keep_an_event_stream(autojump_clock: trio.testing.MockClock) -> None:

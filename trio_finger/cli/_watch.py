@@ -158,9 +158,14 @@ class _Lines:
         words = [
             self._style(f"{when:%Y-%m-%d %H:%M:%S}", dim=True),
             self._style(self._printable(change.name), fg="cyan", bold=True),
-            self._style("gone", fg="red") if change.text is None else self._printable(change.text),
+            self._what(change.text),
         ]
         return "  ".join(words).encode(self._encoding, "replace") + b"\n"
+
+    def _what(self, text: str | None) -> str:
+        if text:
+            return self._printable(text)
+        return self._style("gone", fg="red") if text is None else self._style("No status", dim=True)
 
     def _style(self, text: str, **style: object) -> str:
         return click.style(text, **style) if self._colour else text  # type: ignore[arg-type]
@@ -176,8 +181,12 @@ def _show_json(change: "Change") -> bytes:
 
 
 def _has_colour() -> bool:
-    """Whether standard output is a terminal, and NO_COLOR (https://no-color.org) is not set."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    """Whether standard output is a terminal that has it, and nobody has set NO_COLOR.
+
+    See https://no-color.org.
+    """
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not is_plain
 
 
 def _parse_words(words: tuple[str, ...]) -> "tuple[Place | None, list[str]]":

@@ -10,7 +10,6 @@ import trio
 from trio_finger.client._watch_errors import LostError, RefusedError, leaf
 from trio_finger.client._watch_message import Change, Hello, MessageError, parse_message
 from trio_finger.client._watch_place import Place
-from trio_finger.client._watch_stream import ANSWER_WITHIN, SILENCE
 from trio_finger.retry import backoff_delays, keep_trying
 
 if TYPE_CHECKING:
@@ -18,10 +17,8 @@ if TYPE_CHECKING:
 
 # All in seconds.
 HELLO_WITHIN: Final = 15  # from looking up the host
-STABLE: Final = 60  # what lasted so long was a connection
+STABLE: Final = 5  # what lasted so long was a connection
 LONGEST_DELAY: Final = 60  # somebody may be looking at the terminal
-# Longer than a connection over which nothing comes can last.
-SETTLED: Final = SILENCE + ANSWER_WITHIN + 5
 
 
 class Follower:
@@ -50,7 +47,6 @@ class Follower:
         self._tell = tell
         self._random = random or SystemRandom()
         self._last: int | None = None  # all changes up to here have been passed on
-        self._newest = 0  # the newest that there was when the server said hello
         self._connected = False  # now
         self._ever = False  # at some time
         self._failed = False  # since it was last told that all is well
@@ -98,7 +94,7 @@ class Follower:
         noted = False
         while True:
             try:
-                message = parse_message(await self._receive(live))
+                message = parse_message(await live.receive())
             except MessageError as error:
                 if not noted:
                     self._tell(f"a message from the server is left out: {error}")
@@ -111,30 +107,16 @@ class Follower:
                 await changes.send(message)
                 self._last = message.number
 
-    async def _receive(self, live: "Live") -> str | bytes:
-        """Return the next message.
-
-        What was missed comes right after the hello. When nothing has come for a while,
-        although the connection is good, there is nothing more of that. So the next one need
-        not ask for changes since the last that we saw, which may be older than the server's
-        history by then.
-        """
-        with trio.move_on_after(SETTLED):
-            return await live.receive()
-        if self._last is not None:
-            self._last = max(self._last, self._newest)
-        return await live.receive()
-
     def _greet(self, hello: Hello) -> None:
         if self._failed:
             self._tell("connected again" if self._ever else f"connected to {self._place}")
         if hello.missed:
             self._tell("some changes may be missing: the server does not remember all of them")
-        self._connected, self._ever, self._failed = True, True, False
-        self._newest = hello.number
-        # The server's clock may have been put back, or it is another one.
-        if self._last is None or (hello.missed and hello.number < self._last):
+        # Less than we have: the server's clock may have been put back, or it is another one.
+        is_back = hello.missed and self._last is not None and hello.number < self._last
+        if self._last is None or is_back or self._connected:
             self._last = hello.number
+        self._connected, self._ever, self._failed = True, True, False
 
     def _tell_failure(self, reasons: list[Exception], delay: float) -> None:
         why = "; ".join(dict.fromkeys(map(str, reasons)))

@@ -23,10 +23,11 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message of every connection.
+    """The first message of every connection, and one that may come again.
 
     Attributes:
-      number: of the newest change so far.
+      number: at first, of the newest change that need not be told; later, of the change up to
+        which everything has been.
       missed: whether changes are lost, of those that were asked for.
     """
 
@@ -41,7 +42,8 @@ class Change:
     Attributes:
       number: microseconds since 1970, by the server's clock; each change has a greater one.
       name: whose it is.
-      text: the status, as a stranger wrote it; ``None`` if the user is there no more.
+      text: the status, as a stranger wrote it, empty for none; ``None`` if the user is there
+        no more.
       json: the whole message on one line, in ASCII.
     """
 
@@ -70,7 +72,7 @@ def parse_message(data: str | bytes) -> Hello | Change:
             return Hello(_parse_number(message), missed)
         case "status":
             text = message.get("status")
-            if not isinstance(text, str) or not text:
+            if not isinstance(text, str):
                 raise MessageError("it has no status")
             return Change(_parse_number(message), _parse_name(message), text, line)
         case "gone":

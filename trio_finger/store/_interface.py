@@ -24,6 +24,7 @@ class Told:
         name this user. What was set holds while the file still says so.
       field: what it is that was set.
       until: when it ends (UTC), if it has an end.
+      unseen: whoever set it is hidden, so it becomes no part of the history.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Told:
     over: str | None
     field: Field = "status"
     until: datetime | None = None
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

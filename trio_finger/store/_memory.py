@@ -39,7 +39,7 @@ class MemoryStore:
                 self._kept.pop((key, write.field), None)
                 continue
             self._kept[key, write.field] = write
-            if write.field == "status" and self._length:
+            if write.field == "status" and self._length and not write.unseen:
                 past = self._history.setdefault(key, deque(maxlen=self._length))
                 self._remembered += 1
                 entry = Past(write.name, write.text, write.since, write.until)

@@ -136,7 +136,9 @@ def write_all(
     for write in writes:
         key = fold(write.name)
         last[key, write.field] = write
-        if length and isinstance(write, Told) and write.field == "status":
+        if isinstance(write, Dropped) or write.field != "status" or write.unseen:
+            continue
+        if length:
             past.append((key, write.name, write.text, _number(write.since), _number(write.until)))
     dropped = [keys for keys, write in last.items() if isinstance(write, Dropped)]
     told = [

@@ -9,7 +9,7 @@ from trio_finger.usermap._map import UserMap
 from trio_finger.usermap._pace import Pace
 from trio_finger.usermap._part import PARTS, Line, Part, part_of
 from trio_finger.usermap._reader import Reader, UnavailableError
-from trio_finger.usermap._recent import Recent
+from trio_finger.usermap._recent import PAST_SIZE, Recent
 from trio_finger.usermap._status import Status
 from trio_finger.usermap._tokens import make_token
 
@@ -17,6 +17,7 @@ __all__ = [
     "ANYBODY",
     "OPERATOR",
     "PARTS",
+    "PAST_SIZE",
     "Caller",
     "Change",
     "ChangeFeed",

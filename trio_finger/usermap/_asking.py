@@ -90,8 +90,14 @@ def decide(ask: Ask, layers: Layers, *, create: bool, now: datetime) -> list[Tol
         raise RefusedError("no such user")
     name = before.name if before is not None else ask.name
     texts: dict[Field, str | None] = {"status": ask.status, "plan": ask.plan}
+    unseen = layers.is_hidden(key)
     return [
-        _write(key, Told(name, text, now, layers.said(key, field), field), ask.until, layers)
+        _write(
+            key,
+            Told(name, text, now, layers.said(key, field), field, unseen=unseen),
+            ask.until,
+            layers,
+        )
         for field, text in texts.items()
         if text or (text is not None and key in layers.told[field])
     ]

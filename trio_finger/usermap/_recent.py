@@ -44,7 +44,7 @@ class Recent:
     """What has changed since.
 
     Attributes:
-      changes: the oldest first. What hidden users had set is not among them.
+      changes: the oldest first. What those had set who cannot be seen now is not among them.
       complete: these are all; there may have been more if not.
     """
 
@@ -143,7 +143,7 @@ class RecentChanges:
             for entry in self._entries
             if entry[0] > number and (keys is None or entry[1] in keys)
         )
-        changes = (self._tell(entry, there=False) for entry in entries)
+        changes = map(self._tell, entries)
         return Recent(list(islice(filter(None, changes), limit)), self.reaches(number))
 
     def reaches(self, number: int) -> bool:
@@ -157,32 +157,22 @@ class RecentChanges:
     def latest(self, limit: int) -> list[Change]:
         """Return the newest statuses of who is there and visible now, the newest first."""
         entries = (entry for entry in reversed(self._entries) if entry[3] is not None)
-        changes = (self._tell(entry, there=True) for entry in entries)
+        changes = map(self._tell, entries)
         return list(islice(filter(None, changes), limit))
 
-    def _tell(self, entry: _Entry, *, there: bool) -> Change | None:
-        """Return a change as it may be told by now, if at all.
-
-        Args:
-          entry: the change.
-          there: who is gone by now is not asked for.
-        """
+    def _tell(self, entry: _Entry) -> Change | None:
+        """Return a change as it may be told by now, if at all."""
         number, key, name, saying = entry
         if saying is None:
             return Change(name, None, number)
-        # The history also has what nobody heard of, as who set it was hidden. It is told of
-        # those alone who can be seen now, as `UserMap.history` tells it.
-        if there or number <= self._seeded:
-            status = self._layers.visible(key)
-            if status is None:
-                return None
-            name = status.name
-        elif self._layers.is_hidden(key):
+        # What somebody said is told for as long as they are there to be seen, as everywhere.
+        status = self._layers.visible(key)
+        if status is None:
             return None
         text, since, until = saying
         if isinstance(text, bytes):
             text = text.decode()
-        return Change(name, Status(name, text, since, until), number)
+        return Change(status.name, Status(status.name, text, since, until), number)
 
 
 def _number(moment: datetime) -> int:

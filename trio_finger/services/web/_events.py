@@ -42,15 +42,16 @@ class EventStream(Follower):
 
     code: ClassVar[int] = 200
     beat_seconds: ClassVar[float] = _COMMENT_SECONDS
+    sign_of_life: ClassVar[bytes] = COMMENT
     is_answered: ClassVar[bool] = False
 
     def form(self, batch: Batch) -> bytes:
         """Return *batch* as events."""
         return batch.events
 
-    def beat(self) -> None:
-        """Send a comment."""
-        self.say(COMMENT)
+    def progress(self, number: int) -> bytes:
+        """Return an event without data, which is none, but for its id."""
+        return b"id: %d\n\n" % number
 
     def last_words(self, code: int | None, reason: str) -> bytes:
         """Return nothing: that the connection ends has to do."""

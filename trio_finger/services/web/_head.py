@@ -13,6 +13,14 @@ _LINE: Final = re.compile(rb"(?P<method>GET|POST) (?P<target>/[!-~]*) HTTP/1\.1\
 
 _LONGEST: Final = 16 * 1024  # bytes; those of browsers have one or two
 
+# Lists, which may be several headers (RFC 9110, 5.3): proxies add their own, for one.
+_LISTS: Final = frozenset(
+    {
+        *("accept", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto"),
+        *("sec-websocket-extensions", "sec-websocket-protocol"),
+    }
+)
+
 
 @dataclass(slots=True)
 class Head:
@@ -44,7 +52,10 @@ class _Reader:
         if key == "cookie" and key in self.headers:  # it may come in pieces (RFC 9113, 8.2.3)
             self.headers[key] += f"; {value.decode('latin-1')}"
             return
-        # Two that differ mean what only HTTP's long rules can say.
+        if key in _LISTS and key in self.headers:
+            self.headers[key] += f", {value.decode('latin-1')}"
+            return
+        # Of the others, two that differ mean what only HTTP's long rules can say.
         self.is_simple &= key not in self.headers
         self.headers[key] = value.decode("latin-1")
 

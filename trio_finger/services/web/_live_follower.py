@@ -49,6 +49,9 @@ class Follower(ABC):
     # How often something is sent, so that nobody in between thinks the connection dead.
     beat_seconds: ClassVar[float]
 
+    # What is sent then.
+    sign_of_life: ClassVar[bytes]
+
     # Whether the client answers the last words.
     is_answered: ClassVar[bool]
 
@@ -77,8 +80,8 @@ class Follower(ABC):
         """Return *batch* as it is told here."""
 
     @abstractmethod
-    def beat(self) -> None:
-        """Say something, only to say something."""
+    def progress(self, number: int) -> bytes:
+        """Return what says that everything is told up to a change of that *number*."""
 
     @abstractmethod
     def last_words(self, code: int | None, reason: str) -> bytes:
@@ -122,6 +125,20 @@ class Follower(ABC):
         self._behind = 1
         self._waiting.append(Batch([make_hello(number, missed=True)]))
         self._wake_up()
+
+    def beat(self, number: int) -> None:
+        """Say something, only to say something.
+
+        Who follows few users may not have heard anything for long. When they come back, what
+        they heard last is not remembered any more; so they are told how far they are.
+
+        Args:
+          number: of the change up to which everybody is told everything.
+        """
+        if self.keys is not None and self._is_idle and number > self._after:
+            self._after = number
+            self._send(self.progress(number))
+        self.say(self.sign_of_life)
 
     def say(self, data: bytes) -> None:
         """Say something small and whole, unless too much of that kind waits already."""

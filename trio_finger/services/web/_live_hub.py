@@ -18,6 +18,10 @@ from trio_finger.usermap import Change, UserMap
 
 _AT_ONCE: Final = 64  # followers that are told before others get their turn: about a millisecond
 
+# Seconds between two batches of many that there are at once: who reads as fast as they come
+# has to get to it, or would be taken for slow.
+_BREATH: Final = 0.005
+
 
 class Hub:
     """Tells followers what changes.
@@ -90,23 +94,26 @@ class Hub:
         if last == told:
             return
         recent = self._users.changes_since(told)
-        self._told = last
         if recent.complete:
             for batch in split(map(make_message, recent.changes)):
                 await self._tell(batch)
+                await trio.sleep(_BREATH)
         else:
             await self._for_each(lambda follower: follower.skip(last))
+        self._told = max(self._told, last)
 
     async def _tell(self, batch: Batch) -> None:
-        self._told = max(self._told, batch.messages[-1].number)
         await self._for_each(lambda follower: follower.tell(batch))
+        self._told = max(self._told, batch.messages[-1].number)
 
     async def _beat(self, seconds: float) -> NoReturn:
         """Send a sign of life to whoever gets one every so many *seconds*."""
         while True:
             await trio.sleep(seconds)
             await self._for_each(
-                lambda follower: follower.beat() if follower.beat_seconds == seconds else None
+                lambda follower: (
+                    follower.beat(self._told) if follower.beat_seconds == seconds else None
+                )
             )
 
     async def _for_each(self, do: Callable[[Follower], None]) -> None:

@@ -5,11 +5,12 @@ has been sent, from what the user map remembers: nothing is kept for anybody.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from trio_finger.protocol.live import Batch, Message, make_gone, make_hello, make_status, split
 from trio_finger.services.web._answer import format_moment
-from trio_finger.usermap import Change, UserMap
+from trio_finger.usermap import PAST_SIZE, Change, Status, UserMap
 
 _AT_ONCE: Final = 256  # changes; of short ones, that is what is told at once
 
@@ -59,12 +60,17 @@ class Past:
 
 
 def make_message(change: Change) -> Message:
-    """Make what is said of *change*."""
-    status = change.status
+    """Return what is said of *change*."""
+    return _make_message(change.number, change.name, change.status)
+
+
+# After a restart everybody comes back at once, and is told the same.
+@lru_cache(maxsize=PAST_SIZE)
+def _make_message(number: int, name: str, status: Status | None) -> Message:
     if status is None:
-        return make_gone(change.number, change.name)
+        return make_gone(number, name)
     return make_status(
-        change.number,
+        number,
         status.name,
         status.text or status.details,
         format_moment(status.since),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
-from trio_finger.protocol.text import fold
+from trio_finger.protocol.text import TextError, fold, parse_name
 from trio_finger.services.web._head import Head
 
 MAX_USERS: Final = 100
@@ -37,20 +37,26 @@ def parse_wanted(head: Head) -> Wanted:
     what it says in a header is the newer.
 
     Raises:
-      WantedError: it is too much.
+      WantedError: it is too much, or names whom there cannot be.
     """
     query = head.target.partition("?")[2]
     try:
-        fields = parse_qs(query, errors="replace", max_num_fields=_MAX_FIELDS)
+        fields = parse_qs(
+            query, keep_blank_values=True, errors="replace", max_num_fields=_MAX_FIELDS
+        )
     except ValueError:
         raise WantedError("too many fields in the query") from None
     names = fields.get("user")
     if names is not None and len(names) > MAX_USERS:
         raise WantedError(f"no more than {MAX_USERS} users at once")
+    try:
+        keys = None if names is None else frozenset(fold(parse_name(name)) for name in names)
+    except TextError as error:
+        raise WantedError(str(error)) from None
     since = _number(head.headers.get("last-event-id", ""))
     if since is None:
         since = _number(fields.get("since", [""])[0])
-    return Wanted(None if names is None else frozenset(map(fold, names)), since)
+    return Wanted(keys, since)
 
 
 def _number(text: str) -> int | None:

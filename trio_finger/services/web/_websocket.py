@@ -22,6 +22,7 @@ from trio_finger.protocol.live import (
     Batch,
     format_close,
     format_pong,
+    make_hello,
 )
 from trio_finger.services.web._answer import Answer, plain
 from trio_finger.services.web._head import Head
@@ -67,6 +68,7 @@ class WebSocket(Follower):
 
     code: ClassVar[int] = 101
     beat_seconds: ClassVar[float] = _PING_SECONDS
+    sign_of_life: ClassVar[bytes] = PING
     is_answered: ClassVar[bool] = True
 
     _said = 0  # bytes since the last ping
@@ -81,10 +83,14 @@ class WebSocket(Follower):
         """Return a frame that ends it."""
         return format_close(code, reason)
 
-    def beat(self) -> None:
-        """Send a ping."""
+    def beat(self, number: int) -> None:
+        """Send a ping, after which the follower may say something again."""
         self._said = 0
-        self.say(PING)
+        super().beat(number)
+
+    def progress(self, number: int) -> bytes:
+        """Return a hello."""
+        return make_hello(number, missed=False).frame
 
     async def listen(self) -> None:
         """Answer pings and the end, and bear with the rest within bounds.

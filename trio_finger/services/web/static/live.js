@@ -139,7 +139,7 @@ class Follower {
 
   #greet(hello) {
     this.#failures = 0;
-    if (hello.missed || !this.#last) this.#last = hello.id;
+    this.#last = hello.id;
     this.#show(true, "Live");
     if (hello.missed) this.#page.miss();
   }
