@@ -161,7 +161,7 @@ def test_more_users_than_a_page_has(tmp_path: Path, visit: Visitor) -> None:
         page.get_by_role("searchbox").fill("")
         expect(page.locator("#count")).to_have_text("10,000 users on this page")
         page.get_by_role("link", name="More users").click()
-        expect(page.locator("#count")).to_have_text("50 users")
+        expect(page.locator("#count")).to_have_text("50 users on this page")
         expect(visitor.names.first).to_have_text("user10000")
 
 

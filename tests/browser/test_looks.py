@@ -168,7 +168,7 @@ def test_table_is_a_table(odd: Site, visit: Visitor) -> None:
         assert roles.count("row") == 5
         assert roles.count("rowheader") == 4
         assert roles.count("cell") == 8
-        assert roles.count("columnheader") == (3 if width > 500 else 2)
+        assert roles.count("columnheader") == 3
 
 
 def test_little_motion(odd: Site, visit: Visitor) -> None:

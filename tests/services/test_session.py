@@ -253,8 +253,44 @@ async def test_nothing_to_clear(browser: Browser) -> None:
 
 async def test_only_ones_own(signed_in: Browser) -> None:
     """T28: the name is that of the token, whatever else a form says."""
-    await signed_in.done("/me/status", status="Away", name="shawn", user="shawn", caller="shawn")
+    await signed_in.done("/me/status", status="Away", user="shawn", caller="shawn")
     assert signed_in.texts == BEFORE | {"moshez": "Away"}
+
+
+@pytest.mark.parametrize("action", ["set", "clear"])
+async def test_form_of_somebody_else(signed_in: Browser, action: str) -> None:
+    """Who has signed in as another in a second tab does not set theirs from the first."""
+    await signed_in.done("/me/status", status="Before")
+    form = (await signed_in.ask("GET", "/me")).page.fields
+    assert form["name"] == "moshez"
+    await signed_in.sign_in(await signed_in.hand_out("shawn"))
+    answered = await signed_in.post("/me/status", name="moshez", status="Away", action=action)
+    assert answered.code == 409
+    assert answered.said == "You are signed in as shawn by now, and nothing is set."
+    assert answered.page.fields["status"] == "Away"
+    assert answered.page.fields["name"] == "shawn"
+    assert signed_in.texts == BEFORE | {"moshez": "Before"}
+
+
+async def test_what_was_typed_outlives_the_token(signed_in: Browser) -> None:
+    """Who turns out to be signed out signs in again, and need not type it again."""
+    [token] = await signed_in.store.tokens()
+    await signed_in.store.revoke_token(token.id)
+    answered = await signed_in.post("/me/status", status="A <b>long</b> story", lasts="4h")
+    assert answered.code == 401
+    typed = answered.page.fields
+    assert typed["typed"] == "A <b>long</b> story"
+    for code, new in ((401, "wrong"), (200, await signed_in.hand_out("moshez"))):
+        answered = await signed_in.post(
+            "/me/sign-in", token=new, typed=str(typed["typed"]), lasts=str(typed["for"])
+        )
+        assert answered.code == code
+        typed = answered.page.fields
+    assert answered.said == "You are signed in. Nothing is set yet."
+    assert (typed["status"], typed["for"]) == ("A <b>long</b> story", "4h")
+    assert signed_in.texts == BEFORE
+    await signed_in.done("/me/status", name="moshez", status=str(typed["status"]))
+    assert signed_in.texts == BEFORE | {"moshez": "A <b>long</b> story"}
 
 
 async def test_the_hidden(browser: Browser) -> None:
@@ -485,8 +521,11 @@ async def test_our_own_site(signed_in: Browser, headers: dict[str, str | None]) 
 async def test_nothing_by_get(signed_in: Browser, path: str) -> None:
     """T28: an address does nothing, nor is a token taken from one."""
     query = urlencode({"status": "Away", "token": signed_in.token, "action": "set"})
-    for method in ("GET", "HEAD", "PUT", "DELETE"):
+    for method in ("PUT", "DELETE"):
         assert (await signed_in.ask(method, f"{path}?{query}")).code == 405
+    for method in ("GET", "HEAD"):
+        answered = await signed_in.ask(method, f"{path}?{query}")
+        assert (answered.code, answered.headers["Location"]) == (303, "/me")
     assert signed_in.texts == BEFORE
     assert signed_in.cookies
 

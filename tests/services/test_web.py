@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from trio_finger.protocol.setter import SetRequest
 from trio_finger.protocol.text import MAX_PLAN, fold
 from trio_finger.protocol.users_file import LineFault
 from trio_finger.protocol.users_toml import parse_users_toml
-from trio_finger.services.web import Site
+from trio_finger.services.web import Site, _index
 from trio_finger.store import MemoryStore, Past, StoreError
 from trio_finger.usermap import ANYBODY, Caller, Status, UserMap
 
@@ -157,6 +157,52 @@ async def test_no_other_paths(app: QuartTrio, path: str) -> None:
     assert code == 404
     assert "import" not in body
     assert "root:" not in body
+
+
+# Lists that are too long for a page
+
+BEGINNING = '<a href="/" rel="start">From the beginning</a>'
+MORE = '<a id="next" href="http://localhost/?after={}" rel="next">More users</a>'
+
+
+@pytest.mark.parametrize(
+    ("query", "names", "count", "links"),
+    [
+        ("", ["anna", "bob"], "2 users on this page", [MORE.format("bob")]),
+        (
+            "?after=ANNA",
+            ["bob", "moshez"],
+            "2 users on this page",
+            [BEGINNING, MORE.format("moshez")],
+        ),
+        ("?after=moshez", ["Zoë"], "1 user on this page", [BEGINNING]),
+        (
+            "?sort=change",
+            ["moshez", "Zoë"],
+            "2 users on this page",
+            ['These are the newest. <a href="/?sort=name">All users by name</a>'],
+        ),
+        ("?sort=change&q=mode", ["Zoë"], "1 user with “<bdi>mode</bdi>”", []),
+    ],
+)
+async def test_part_of_a_list(
+    users: UserMap,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    names: list[str],
+    count: str,
+    links: list[str],
+) -> None:
+    """A page that is not all of it says so, and leads to the rest, and back."""
+    monkeypatch.setattr(_index, "_LENGTH", 2)
+    listed = {name: Status(name, "Older", SINCE - timedelta(days=1)) for name in ("anna", "bob")}
+    await users.replace_file(listed)
+    _, page, _ = await get(make_app(users, SITE), f"/{query}")
+    assert re.findall('<th scope="row"><a href="[^"]*" dir="auto">([^<]*)', page) == names
+    assert f'<p id="count">{count}</p>' in page
+    assert ('<p class="more">' in page) == bool(links)
+    for link in links:
+        assert link in page
 
 
 # Pages that are made once

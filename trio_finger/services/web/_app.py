@@ -44,6 +44,8 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 
+_NOTHING: Final = "There is nothing at this address."
+
 # Of a name that only a source knows, while that fails.
 _TRY_LATER: Final = "Server error -- try later"
 _WHY_LATER: Final = "Where this status comes from does not answer just now."
@@ -140,7 +142,8 @@ def create_app(pages: Pages, counts: Counts) -> QuartTrio:
     @app.errorhandler(HTTPException)
     async def error(fault: HTTPException) -> Response:
         code = fault.code or 500
-        response = await respond(_tell_fault(pages, code, fault.name, fault.description or ""))
+        words = _NOTHING if isinstance(fault, NotFound) else fault.description or ""
+        response = await respond(_tell_fault(pages, code, fault.name, words))
         # Some faults have something to say in a header, such as Allow.
         response.headers.update(
             {name: value for name, value in fault.get_headers() if name != "Content-Type"}

@@ -72,7 +72,8 @@ async def tell_index(pages: Pages, selection: Selection, form: Form, url: str) -
     async with pages.turns:  # a crowd of these would keep everybody else waiting
         found, more = await _select(directory.everybody, selection)
     users = _Listed(directory, found)
-    rest = f"{url}/{selection.rest(found[-1].name)}" if more else None
+    by_name = selection.sort == "name"
+    rest = f"{url}/{selection.rest(found[-1].name)}" if more and by_name else None
     del found
     match form:
         case Form.HTML:
@@ -82,6 +83,8 @@ async def tell_index(pages: Pages, selection: Selection, form: Form, url: str) -
                 users=users,
                 query=selection.word,
                 sort=selection.sort,
+                after=selection.after,
+                part=more or bool(selection.after),
                 next=rest,
                 url=url,
                 example=_example(users),
@@ -149,7 +152,8 @@ async def _select(users: Reader, selection: Selection) -> tuple[list[Status], bo
     """Return whom *selection* asks for, and whether there are more of them."""
     word, after = selection.word.casefold(), fold(selection.after)
     if selection.sort == "change":
-        return await find_newest(users, _LENGTH, word), False
+        newest = await find_newest(users, _LENGTH + 1, word)
+        return newest[:_LENGTH], len(newest) > _LENGTH
     pace = Pace()
     found: list[Status] = []
     for user in users:

@@ -24,7 +24,8 @@ What everybody is up to. Reading takes no credentials; setting takes a token, wh
 operator hands out.
 
 Where an answer has several forms, Accept chooses; curl and the like get plain text. Every
-GET may be a HEAD. An answer with an ETag need not be sent twice: ask with If-None-Match."""
+GET but of what is live may be a HEAD. An answer with an ETag need not be sent twice: ask with
+If-None-Match."""
 
 
 def add_openapi(app: QuartTrio, pages: Pages) -> None:

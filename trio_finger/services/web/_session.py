@@ -15,6 +15,7 @@ from typing import Final
 from quart import Response, request
 from quart_trio import QuartTrio
 
+from trio_finger.protocol.text import fold
 from trio_finger.services.web._access import AccessError, Doorkeeper, Visitor
 from trio_finger.services.web._answer import NEVER_KEPT, plain, respond
 from trio_finger.services.web._pages import Pages
@@ -71,6 +72,13 @@ def add_session(app: QuartTrio, pages: Pages, doorkeeper: Doorkeeper) -> None:
         page = visit()
         return await page.attempt(page.sign_out)
 
+    @app.get("/me/sign-in")
+    @app.get("/me/status")
+    @app.get("/me/sign-out")
+    async def go_back() -> Response:
+        """Send on who has only the address of what they did before."""
+        return await respond(plain("See /me.", 303, ("location", f"{pages.base}/me")))
+
     @app.after_request
     async def keep_nothing(response: Response) -> Response:
         if f"{request.path}/".startswith("/me/"):
@@ -119,10 +127,15 @@ class _Visit:
     async def sign_in(self) -> Response:
         """Have the browser keep the token that is sent, if it is one."""
         await self._doorkeeper.check_form(request)
-        fields = await read_fields(request)  # in which there is nothing to show again
+        fields = await read_fields(request)
+        # What they had typed when they turned out to be signed out.
+        self._fields = {"status": fields.get("typed", ""), "for": fields.get("for", "")}
         token = fields.get("token", "").strip()
-        await self._doorkeeper.recognize(request, token)
-        response = await self._lead_on("signed-in")
+        self._caller = await self._doorkeeper.recognize(request, token)
+        if self._fields["status"]:
+            response = await self._page(200, "You are signed in. Nothing is set yet.")
+        else:
+            response = await self._lead_on("signed-in")
         self._cookie.keep(response, token)
         return response
 
@@ -144,6 +157,9 @@ class _Visit:
         if fault is not None:
             raise fault
         assert caller.name is not None  # every token is somebody's
+        if fold(self._fields.get("name", caller.name)) != fold(caller.name):
+            # In another tab they have signed in as somebody else since.
+            raise FormError(409, f"you are signed in as {caller.name} by now, and nothing is set")
         asked = parse_fields(self._fields, caller.name)
         visitor = Visitor(self._doorkeeper, request, caller)
         if asked.status:

@@ -187,11 +187,11 @@ class List {
   constructor(news) {
     this.#news = news;
     const asked = new URLSearchParams(location.search);
-    this.#partial = asked.has("q") || asked.has("after") || this.#next !== null;
+    this.#partial = asked.has("q") || this.#more !== null;
     this.#sort = asked.get("sort") === "change" ? "change" : "name";
     this.#take(document);
     // While there are more users than rows, only the server can sort them.
-    if (!this.#next) this.#makeButtons();
+    if (!this.#more) this.#makeButtons();
     this.#search.addEventListener("input", () => this.#look());
     this.#search.form.addEventListener("submit", (event) => event.preventDefault());
     if (fold(this.#search.value.trim()) !== fold(asked.get("q") ?? "")) this.#look();
@@ -244,8 +244,9 @@ class List {
 
   // Rows
 
-  get #next() {
-    return document.getElementById("next");
+  /** What leads to the rest of the users, if there are more than rows. */
+  get #more() {
+    return document.querySelector(".more");
   }
 
   /** What a row says, and its parts. */
@@ -380,10 +381,9 @@ class List {
       this.#users.get(focused?.key)?.link.focus({ preventScroll: true });
       this.#count.replaceChildren(...page.getElementById("count").childNodes);
       const more = page.querySelector(".more");
-      document.querySelector(".more")?.remove();
+      this.#more?.remove();
       if (more) this.#table.after(more);
-      const asked = new URL(address, location).searchParams;
-      this.#partial = asked.has("q") || asked.has("after") || more !== null;
+      this.#partial = new URL(address, location).searchParams.has("q") || more !== null;
       this.#filter();
     } catch {
       // Another list is wanted by now, or the server is away: what is here stays.
@@ -411,6 +411,8 @@ class Person {
     this.#keep();
     this.#say(change.name, change.status || "No status");
     line.hidden = false;
+    // What was set has the moment of it for its number; the users file has no history.
+    line.toggleAttribute("data-listed", Math.floor(change.id / 1000) !== Date.parse(change.since));
     line.replaceChildren("since ", makeTime(change.since));
     if (change.until) line.append(", until ", makeTime(change.until));
   }
@@ -449,7 +451,7 @@ class Person {
 
   /** Let what held until now be the newest of what held earlier. */
   #keep() {
-    if (this.#since.hidden) return;
+    if (this.#since.hidden || "listed" in this.#since.dataset) return;
     const words = document.createElement("span");
     words.dir = "auto";
     words.textContent = this.#status.textContent;
