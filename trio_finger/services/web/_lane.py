@@ -132,59 +132,78 @@ class Lane:
           trio.TooSlowError: it does not ask, or does not read what it has asked for.
         """
         wire = Wire(stream)
-        asked = data or await self._receive(wire, self._first, trio.current_time())
-        while asked and (asked := await self._receive_rest(wire, asked)):
-            head = parse_head(asked)
-            if head is None:
-                return asked
-            path = self._path(head)
-            if head.method == "GET" and path in self._doors:
-                await self._doors[path](stream, head)
+        while True:
+            handed_on, data = await self._answer_all(wire, stream, data)
+            if handed_on:
+                return data or None
+            if not data:
+                await finish(stream)
                 return None
-            answer = await self._answer(head, path)
-            if answer is None:
-                return asked
-            self._counts.answered[answer.kind] += 1
-            await wire.send(format_answer(answer))
-            if self._stop.is_set():
-                break
-            asked = await self._receive(wire, self._next, trio.current_time())
-        await finish(stream)
-        return None
+            # It came at the very moment at which its wait was ended, and is to be answered.
 
-    async def _receive_rest(self, wire: Wire, data: bytes) -> bytes | None:
-        """Return *data*, and what is still to come of the head that it may be the beginning of."""
+    async def _answer_all(self, wire: Wire, stream: Connection, data: bytes) -> tuple[bool, bytes]:
+        """Do the same, until there is to be no more waiting.
+
+        Returns:
+          Whether others have gone on with the connection, or shall; and what has been read and
+          is not answered.
+        """
+        waiting = self._first
+        # One for the whole connection, since one for each wait would take a third of the time
+        # for a request. It is cancelled while something is waited for; what has been read by
+        # then is left to the next.
+        with trio.CancelScope() as scope:
+            if not data:
+                data = await self._receive(wire, waiting, scope)
+            while data and not scope.cancel_called:
+                if is_begun(data):
+                    data = await self._receive_rest(wire, scope, data)
+                    if scope.cancel_called:
+                        break
+                head = parse_head(data)
+                if head is None:
+                    return True, data
+                path = self._path(head)
+                if head.method == "GET" and path in self._doors:
+                    await self._doors[path](stream, head)
+                    return True, b""
+                answer = await self._answer(head, path)
+                if answer is None:
+                    return True, data
+                self._counts.answered[answer.kind] += 1
+                await wire.send(format_answer(answer))
+                if self._stop.is_set():
+                    return False, b""
+                waiting, data = self._next, b""
+                data = await self._receive(wire, waiting, scope)
+        if scope.cancelled_caught:
+            if (data or waiting is self._first) and not self._stop.is_set():
+                raise trio.TooSlowError
+            more = wire.receive_nowait()
+            return False, data + more if more else b""
+        return False, data
+
+    async def _receive_rest(self, wire: Wire, scope: trio.CancelScope, data: bytes) -> bytes:
+        """Return *data*, and what is still to come of the head that it is the beginning of."""
         since = trio.current_time()
-        while is_begun(data):
-            # It is owed an answer, at a stop, too.
-            more = await self._receive(wire, self._first, since)
-            if more is None:
-                return None
+        while is_begun(data) and not scope.cancel_called:
+            self._first[scope] = since  # it is owed an answer, at a stop, too
+            try:
+                more = await wire.receive()
+            finally:
+                del self._first[scope]
             if not more:
                 break
             data += more
         return data
 
-    async def _receive(self, wire: Wire, waiting: Waiting, since: float) -> bytes | None:
-        """Return what comes next, and be among those who wait until it does.
-
-        Returns:
-          Nothing when the client has said that nothing will come; ``None`` when there is to be
-          no more waiting.
-
-        Raises:
-          trio.TooSlowError: it has to be for a request, and takes too long.
-        """
-        # It is around the wait alone: what has been read has to be answered.
-        with trio.CancelScope() as scope:
-            waiting[scope] = since
-            try:
-                return await wire.receive()
-            finally:
-                del waiting[scope]
-        if waiting is self._first and not self._stop.is_set():
-            raise trio.TooSlowError
-        return wire.receive_nowait()  # of what came at this very moment, nobody was told
+    async def _receive(self, wire: Wire, waiting: Waiting, scope: trio.CancelScope) -> bytes:
+        """Return what comes next, and be among those who wait until it does."""
+        waiting[scope] = trio.current_time()
+        try:
+            return await wire.receive()
+        finally:
+            del waiting[scope]
 
     def _path(self, head: Head) -> str:
         """Return the path that is asked for, as it is within our own."""
