@@ -7,7 +7,7 @@ import json
 import re
 import xmlrpc.client
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from trio.testing import MockClock
 
 from tests.openapi_rules import Document
 from tests.services.live_door import HANDSHAKE, Events, open_live
+from tests.services.web_app import FragileStore
 from tests.sources.test_asked import Bench
 from trio_finger.counts import Counts
 from trio_finger.protocol.profile import Profile
@@ -30,7 +31,7 @@ from trio_finger.services.web import Pages, Site, create_app
 from trio_finger.services.web._openapi import describe
 from trio_finger.sources import Directory, Found, SourceError
 from trio_finger.sources._directory import Known
-from trio_finger.store import Dropped, MemoryStore, StoreError, Token, Told
+from trio_finger.store import MemoryStore
 from trio_finger.usermap import ANYBODY, Caller, Status, UserMap, make_token
 
 NOW = datetime(2026, 11, 20, 23, 15, 0, 123456, tzinfo=UTC)
@@ -45,23 +46,6 @@ SAME = {"/{name}"}
 ACCEPTS = ["", "text/html", "application/json", "text/plain", "application/feed+json"]
 
 DOCUMENT = Document(json.loads(json.dumps(describe("finger.example", "http://localhost"))))
-
-
-class FragileStore(MemoryStore):
-    """A store that fails when it is told to."""
-
-    deaf = False
-    blind = False
-
-    async def write(self, writes: Sequence[Told | Dropped]) -> None:
-        if self.deaf:
-            raise StoreError("the disk is full")
-        await super().write(writes)
-
-    async def find_token(self, token_id: str) -> Token | None:
-        if self.blind:
-            raise StoreError("the disk is gone")
-        return await super().find_token(token_id)
 
 
 class BrokenMap(UserMap):
@@ -180,13 +164,13 @@ CASES = [
     Case("put", STATUS, 401, "/~moshez/status", "Back"),
     Case("put", STATUS, 403, "/~shawn/status", "Back", "moshez"),
     Case("put", STATUS, 404, "/~new/status", '{"status": null}', "new", json=True),
-    Case("put", STATUS, 503, "/~moshez/status", "Back", "moshez", broken="deaf"),
+    Case("put", STATUS, 503, "/~moshez/status", "Back", "moshez", broken="is_full"),
     Case("delete", STATUS, 200, "/~moshez/status", by="moshez"),
     Case("delete", STATUS, 400, "/~a%20b/status", by="moshez"),
     Case("delete", STATUS, 401, "/~moshez/status"),
     Case("delete", STATUS, 403, "/~shawn/status", by="moshez"),
     Case("delete", STATUS, 404, "/~new/status", by="new"),
-    Case("delete", STATUS, 503, "/~moshez/status", by="moshez", broken="deaf"),
+    Case("delete", STATUS, 503, "/~moshez/status", by="moshez", broken="is_full"),
     Case("get", "/feed.json", 200),
     Case("get", "/feed.atom", 200),
     *(
@@ -201,7 +185,7 @@ CASES = [
     Case("get", FINGER, 404, f"{FINGER}?resource=acct:shawn@finger.example"),
     Case("get", "/healthz", 200),
     Case("get", "/readyz", 200),
-    Case("get", "/readyz", 503, broken="blind"),
+    Case("get", "/readyz", 503, broken="is_gone"),
     Case("post", "/RPC2", 200, data=call("getUser", "moshez")),
     Case("post", "/RPC2", 401, data=call("setUser", "moshez", "Back")),
     Case("post", "/RPC2", 403, data=call("setUser", "shawn", "Back"), by="moshez"),

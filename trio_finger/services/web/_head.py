@@ -13,13 +13,15 @@ _LINE: Final = re.compile(rb"(?P<method>GET|POST) (?P<target>/[!-~]*) HTTP/1\.1\
 
 _LONGEST: Final = 16 * 1024  # bytes; those of browsers have one or two
 
-# Lists, which may be several headers (RFC 9110, 5.3): proxies add their own, for one.
-_LISTS: Final = frozenset(
-    {
+# What may be several headers, and how they go together: lists (RFC 9110, 5.3), to which proxies
+# add their own, and cookies (RFC 9113, 8.2.3).
+_JOINED: Final = dict.fromkeys(
+    (
         *("accept", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto"),
         *("sec-websocket-extensions", "sec-websocket-protocol"),
-    }
-)
+    ),
+    ", ",
+) | {"cookie": "; "}
 
 
 @dataclass(slots=True)
@@ -48,16 +50,13 @@ class _Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.decode("latin-1").lower()
-        value = value.strip(b" \t")
-        if key == "cookie" and key in self.headers:  # it may come in pieces (RFC 9113, 8.2.3)
-            self.headers[key] += f"; {value.decode('latin-1')}"
-            return
-        if key in _LISTS and key in self.headers:
-            self.headers[key] += f", {value.decode('latin-1')}"
+        text = value.strip(b" \t").decode("latin-1")
+        if key in self.headers and key in _JOINED:
+            self.headers[key] += f"{_JOINED[key]}{text}"
             return
         # Of the others, two that differ mean what only HTTP's long rules can say.
         self.is_simple &= key not in self.headers
-        self.headers[key] = value.decode("latin-1")
+        self.headers[key] = text
 
 
 def is_begun(data: bytes) -> bool:
